@@ -1,0 +1,34 @@
+/* sse.h -- server-sent events: bytes in, events out (WHATWG HTML 9.2.6).
+ *
+ * The decoder keeps no copy. It takes whole events off the front of the input
+ * and leaves the rest for next time, so the caller's buffer sets the largest
+ * event. To join several data lines it moves bytes inside the input itself.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SSE_H
+#define SSE_H
+
+#include "../base/base.h"
+
+struct sse {
+	unsigned char begun;	/* a leading byte order mark was looked for */
+	unsigned char skip_lf;	/* the last event ended in CR at the input's end */
+};
+
+struct sse_event {
+	struct str event;	/* empty: "message" */
+	struct str data;	/* lines joined by LF */
+	struct str id;		/* as of this event only; empty if none */
+	struct str raw;		/* the bytes of the whole event */
+};
+
+/* Takes one event off the front of *in (blocks that have no data line are
+ * dropped on the way). OK: *out is an event, its slices point into the input
+ * and live until the input moves. E_MORE: no whole event is left; *in was
+ * advanced past whatever was dropped (comments, dataless blocks).
+ * end: the stream is over, so a last event without its blank line counts
+ * (which WHATWG would drop, and model servers send).
+ * in's bytes may be changed: it must point into writable memory. */
+int sse_next(struct sse *d, struct str *in, int end, struct sse_event *out);
+
+#endif
