@@ -1,0 +1,153 @@
+/* backend.h -- what a model service must be able to do for us.
+ *
+ * A backend is one file and one struct backend. It turns the canonical
+ * request into upstream bytes and upstream bytes into canonical events. It
+ * knows nothing of sockets, TLS, chunking, clocks or the client. It never
+ * allocates: memory is the call's arena and its zeroed state.
+ *
+ * To add one: the file, a line in backend.c's table, golden cases under
+ * tests/golden/NAME/, a row in the README.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef BACKEND_H
+#define BACKEND_H
+
+#include "../core/core.h"
+#include "../wire/http.h"
+
+struct backend;
+struct aws_credentials;		/* bedrock.h */
+
+/* A configured service. Made at start, constant while serving but for facts,
+ * where a backend keeps what it learns (OA-5, OA-131). */
+struct upstream {
+	const struct backend *backend;
+	struct str name;		/* for people: "openai", "ollama" */
+	int tls;
+	struct str host;		/* name or address, no brackets */
+	unsigned port;
+	struct str authority;		/* value of the Host field */
+	struct str base;		/* path before ours: "", "/v1"; no last slash */
+	struct str key;			/* empty: none */
+	struct str model;		/* default upstream model; may be empty */
+	void *facts;			/* backend->facts_size bytes, zeroed once */
+};
+
+enum call_kind { CALL_MESSAGES, CALL_COUNT, CALL_MODELS };
+
+enum { CALL_MODELS_MAX = 1000 };	/* ids kept of an upstream's list */
+
+/* Results of refuse and decode, beside those of base.h. */
+enum {
+	CALL_DONE = 2,		/* the answer is complete */
+	CALL_RETRY = 3		/* encode again and send once more: something was
+				 * learned. Only while !answer.started */
+};
+
+/* One call to an upstream. The caller sets the first part, then
+ *   encode, head, (send), begin, decode*,        for a 2xx
+ *   encode, head, (send), refuse                 for anything else
+ * with encode starting over after CALL_RETRY (attempt is then 1, the arena
+ * where it was before the first encode, state zeroed). */
+struct call {
+	enum call_kind kind;
+	const struct request *req;	/* NULL for CALL_MODELS */
+	struct upstream *up;
+	struct str model;		/* for the upstream, plain bytes */
+	const struct http_head *client;	/* the client's head: for passing
+					 * through, session hints */
+	struct arena *a;
+	struct notes *notes;
+	struct ids *ids;
+	struct answer answer;		/* sink, id, model set by the caller */
+	int attempt;
+	int64_t now;			/* unix time, seconds */
+	uint64_t now_ms;		/* monotonic, for what is remembered */
+	void *state;			/* backend->state_size zeroed bytes */
+	const struct aws_credentials *aws;	/* bedrock only */
+
+	/* Set by encode. */
+	struct str body[3];		/* sent one after the other */
+	size_t nbody;
+	int64_t estimate;		/* input tokens of what is sent */
+	int upstream_stream;		/* 1: asked for a stream */
+	/* Set by head: request line and fields, with the empty line. */
+	struct str head;
+
+	/* Results. */
+	struct fault fault;		/* after E_FAULT */
+	int64_t counted;		/* CALL_COUNT: tokens; -1 */
+	struct str *models;		/* CALL_MODELS: ids in the arena */
+	size_t nmodels;
+	unsigned wait_ms;		/* local: call decode again after this */
+};
+
+struct backend {
+	const char *name;		/* as in LLM_BACKEND and MODEL_MAP */
+	size_t facts_size, state_size;
+	int local;			/* no upstream: decode makes the answer */
+	int passthrough;		/* the client gets the upstream's bytes; decode
+					 * serves the record only */
+
+	/* At start. profile, flags: OPENAI_PROFILE, OPENAI_FLAGS. OK or
+	 * E_FAULT with a message that names the variable. */
+	int (*configure)(struct upstream *u, struct str profile,
+	    struct str flags, struct fault *f);
+
+	/* Writes c->body, c->estimate. OK; E_FAULT (the client's mistake, or
+	 * this backend can't serve it); E_FULL (arena); CALL_DONE (answered
+	 * without an upstream, events were emitted); E_NONE (COUNT, MODELS: this
+	 * service can't say; use c->estimate). */
+	int (*encode)(struct call *c);
+
+	/* Writes c->head into the arena: credentials, signature, length. */
+	int (*head)(struct call *c);
+
+	/* A 2xx head arrived. OK or E_FAULT. */
+	int (*begin)(struct call *c, const struct http_head *h);
+
+	/* Takes whole frames off the front of *in and emits events; in's bytes
+	 * may be changed. OK: nothing more to take now (what is left of *in is an
+	 * unfinished frame). end: the upstream's body is complete; clean: 1 if
+	 * its framing said so, 0 if the connection just ended; decode must then
+	 * return CALL_DONE, E_FAULT or CALL_RETRY.
+	 * CALL_DONE may come before the end: what follows is dropped.
+	 * E_FAULT: c->fault is set; if answer.started, the caller sends it as the
+	 * error event (answer_error), else as an HTTP error. */
+	int (*decode)(struct call *c, struct str *in, int end, int clean);
+
+	/* Any other status, with the body as far as it was read (bounded).
+	 * E_FAULT, CALL_RETRY, or CALL_DONE (answered by events, OA-120). */
+	int (*refuse)(struct call *c, const struct http_head *h,
+	    struct str body);
+};
+
+extern const struct backend backend_openai, backend_anthropic, backend_demo,
+    backend_bedrock;
+
+/* NULL when there is none of that name. */
+const struct backend *backend_find(struct str name);
+/* All of them, in the order of --help; NULL after the last. */
+const struct backend *backend_at(size_t i);
+
+/* What head functions share: method, target and the fields every request to
+ * an upstream has. The caller adds its own fields and the empty line. */
+void head_begin(struct buf *b, struct str method, const struct call *c,
+    struct str target);
+size_t body_size(const struct call *c);
+
+/* What refuse functions share (OA-119, OA-120): the status row for an
+ * upstream's status, Retry-After bounded, secrets masked. */
+void fault_from_status(struct fault *f, int status, struct str upstream,
+    struct str text);
+/* Seconds from a Retry-After field, -1 when absent or malformed. */
+int retry_after(const struct http_head *h, int64_t now);
+/* Masks what looks like a key, and up->key itself. */
+void put_masked(struct buf *b, struct str text, struct str key);
+/* Reads "prompt is too long" out of the wordings of all services (OA-120).
+ * 1 if it is one; tokens and limit are 0 when the text doesn't say. */
+int overflow_text(struct str text, uint64_t *tokens, uint64_t *limit);
+/* The fault that makes Claude Code compact (AN-25). */
+void fault_overflow(struct fault *f, uint64_t tokens, uint64_t limit);
+
+#endif
