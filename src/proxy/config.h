@@ -1,0 +1,118 @@
+/* config.h -- flags, environment, .env, defaults; and where each came from.
+ *
+ * Precedence: flag, environment, .env of the current directory, default.
+ * A value that can't be right stops the start with one line that names the
+ * variable and where it was set. Secrets are never taken from flags (they'd
+ * show in the process list) nor printed.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include "../backend/backend.h"
+#include "../monitor/monitor.h"
+
+enum {
+	UPSTREAMS_MAX = 4,	/* one per backend */
+	ROUTES_MAX = 64,	/* entries of MODEL_MAP */
+	SECRETS_MAX = 12,
+	SETTINGS_MAX = 96
+};
+
+enum source { FROM_DEFAULT, FROM_DOTENV, FROM_ENVIRONMENT, FROM_FLAG,
+	FROM_DETECTION };
+
+/* One effective value, for --check. */
+struct setting {
+	const char *name;
+	const char *alias;	/* the name it was found under, if another */
+	struct str value;	/* as given or defaulted */
+	enum source source;
+	int line;		/* of .env */
+	int secret;
+};
+
+struct route {
+	struct str pattern;	/* model name; may hold * and ? */
+	int glob;
+	size_t upstream;	/* index */
+	struct str model;	/* of the upstream */
+};
+
+struct config {
+	struct str host;	/* empty: both loopback addresses */
+	unsigned port;
+	struct str proxy_key;	/* empty: none asked */
+	struct str names[16];	/* further Host names that are ours */
+	size_t nnames;
+	struct upstream upstreams[UPSTREAMS_MAX];
+	size_t nupstreams, chosen;	/* chosen: LLM_BACKEND's, the default */
+	struct route routes[ROUTES_MAX];
+	size_t nroutes;
+	int64_t header_ms, body_ms, keepalive_ms, write_ms, connect_ms,
+	    first_byte_ms, idle_ms, drain_ms;
+	struct str log_dir;
+	uint64_t log_max_bytes;
+	enum log_bodies log_bodies;
+	uint64_t max_body, max_memory;
+	unsigned connections;	/* client connections served at once */
+	unsigned workers;
+	struct str cert_file;
+	int have_proxy;		/* HTTPS_PROXY */
+	struct str proxy_host, proxy_auth;	/* auth: Basic credentials, plain
+						 * user:password; empty: none */
+	unsigned proxy_port;
+	struct str no_proxy;
+	int colour;		/* -1: by the terminal */
+	struct str secrets[SECRETS_MAX];	/* known values, for masking */
+	size_t nsecrets;
+	int check;		/* --check was given */
+	int demo_by_default;	/* nothing was configured */
+	struct setting settings[SETTINGS_MAX];
+	size_t nsettings;
+};
+
+enum { CONFIG_RUN = 0, CONFIG_EXIT = 4 };
+
+/* Reads everything. getenv-like lookup and the .env text come in as
+ * arguments, so that tests can set them; memory is the arena's, for good.
+ * CONFIG_RUN; CONFIG_EXIT (--help or --version: the text is in *out);
+ * E_FAULT: one line in *out. cpus, memory: of the machine, for defaults. */
+struct config_input {
+	int argc;
+	char *const *argv;
+	const char *(*env)(void *ctx, const char *name);
+	void *ctx;
+	struct str dotenv;	/* contents, empty if there is none */
+	int aws_found;		/* AWS credentials seem to be there */
+	uint64_t machine_memory;	/* bytes; 0: not known */
+};
+int config_load(struct config *c, const struct config_input *in,
+    struct arena *a, struct buf *out);
+/* The table of --check: every effective value and its source, secrets masked,
+ * then what is missing and which variable sets it. */
+void config_print(const struct config *c, struct buf *out);
+/* True if host is exempt from HTTPS_PROXY (NO_PROXY: names, .suffixes, *,
+ * addresses, optional :port). Loopback is always exempt. */
+int config_no_proxy(const struct config *c, struct str host, unsigned port);
+
+/* ---- routing (route.c) ------------------------------------------------ */
+
+struct destination {
+	struct upstream *up;
+	struct str model;	/* for the upstream */
+	struct str by;		/* the pattern that matched, "default" */
+};
+
+/* Exact, then glob in the order written, then the chosen backend's default;
+ * a trailing [1m] is taken off first (AN-28, OA-6). model: plain text. Never
+ * fails for a claude-* name when a default model exists; E_FAULT otherwise
+ * with a message that names the variable to set. A backend without default
+ * model gets the client's name. */
+int route_pick(struct config *c, struct str model, struct destination *d,
+    struct fault *f);
+/* Reads MODEL_MAP into c->routes. */
+int route_read(struct config *c, struct str map, struct arena *a,
+    struct fault *f);
+
+#endif
