@@ -1,0 +1,147 @@
+# claudecodex: needs a C compiler and GNU make. "make help" lists the targets.
+#
+# SPDX-License-Identifier: MIT
+ifeq ($(origin CC),default)
+CC = cc
+endif
+HOSTCC ?= cc
+MUSL_CC ?= musl-gcc
+B ?= build
+PREFIX ?= /usr/local
+CFLAGS ?= -O2 -g
+FUZZ_SECONDS ?= 30
+# All cores, unless -j says otherwise.
+ifeq ($(MAKELEVEL)$(findstring j,$(firstword -$(MAKEFLAGS))),0)
+MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+endif
+
+STD = -std=c11 -D_POSIX_C_SOURCE=200809L
+WARN = -pedantic -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
+	-Wmissing-prototypes -Wvla -Wwrite-strings -Wundef -Wcast-qual \
+	-Wpointer-arith -fno-common
+# Hardening, as far as this compiler knows it.
+ok = $(shell echo 'int main(void){return 0;}' | \
+	$(CC) -Werror $1 -x c -o /dev/null - 2>/dev/null && echo '$1')
+HARDEN ?= $(foreach f,-fstack-protector-strong -fstack-clash-protection \
+	-fcf-protection -fPIE -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack,$(call \
+	ok,$f)) -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+HARDEN := $(HARDEN)
+LINKFLAGS = $(filter -pie -Wl%,$(HARDEN)) $(LDFLAGS)
+COMPILE = $(CC) $(STD) $(WARN) $(filter-out $(LINKFLAGS),$(HARDEN)) \
+	$(CPPFLAGS) $(CFLAGS) -MMD -MP
+JSMN = -isystem vendor/jsmn
+BEARSSL = -isystem vendor/bearssl/inc
+BEARSSL_A ?= $(B)/libbearssl.a
+
+SRC = $(sort $(wildcard src/*/*.c)) src/main.c
+OBJ = $(SRC:src/%.c=$(B)/obj/%.o)
+PURE = $(filter $(foreach f,base wire core backend,$(B)/obj/$f/%),$(OBJ))
+WEB = $(wildcard src/web/*)
+WEB_H = $(if $(WEB),$(B)/web.h)
+program = $(patsubst tests/%.c,$(B)/tests/%,$(sort $(wildcard $1)))
+UNIT = $(call program,tests/unit/*.c)
+GOLDEN = $(call program,tests/golden/run.c)
+FUZZ = $(filter-out %/replay,$(call program,tests/fuzz/*.c))
+LIVE = $(call program,$(shell grep -l '^int main' tests/live/*.c 2>/dev/null))
+FETCHED = vendor/bearssl/.sha256 vendor/jsmn/.sha256
+SUBMAKE = +@$(MAKE) --no-print-directory
+
+all: $(B)/claudecodex ## build/claudecodex, with the system's compiler
+
+$(B)/claudecodex: $(OBJ) $(BEARSSL_A)
+	$(CC) $(CFLAGS) -o $@ $(OBJ) $(BEARSSL_A) $(LINKFLAGS) $(LIBS)
+
+# A library is seen by one file, and only that file is told where it lies.
+$(B)/obj/wire/json.o: private CPPFLAGS += $(JSMN)
+$(B)/obj/net/tls.o: private CPPFLAGS += $(BEARSSL)
+$(B)/obj/monitor/page.o: private CPPFLAGS += -I$(B)
+$(B)/obj/%.o: src/%.c Makefile | $(FETCHED) $(WEB_H)
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+
+$(B)/web.h: $(WEB) $(B)/embed
+	$(B)/embed $(WEB) >$@.tmp && mv $@.tmp $@
+$(B)/embed: tools/embed.c
+	@mkdir -p $(@D)
+	$(HOSTCC) -O1 -o $@ $<
+
+vendor/jsmn/.sha256: | vendor/bearssl/.sha256
+$(FETCHED):
+	@vendor/fetch
+$(B)/libbearssl.a: vendor/bearssl/.sha256 vendor/Makefile
+	@echo "building $@ (277 files)"
+	$(SUBMAKE) -s -f vendor/Makefile OUT=$(B) CC='$(CC)' AR='$(AR)'
+
+libclaudecodex.a: $(B)/libclaudecodex.a ## the pure floors as a library, to embed
+$(B)/libclaudecodex.a: $(PURE)
+	@rm -f $@
+	$(AR) rcs $@ $(PURE)
+
+static: ## build/static/claudecodex: one stripped file without dependencies; musl
+	@command -v $(MUSL_CC) >/dev/null || { echo "make static needs" \
+		"$(MUSL_CC): on Debian it is in the package musl-tools"; exit 1; }
+	$(SUBMAKE) all B=$(B)/static CC=$(MUSL_CC) HARDEN=-fstack-protector-strong \
+		CFLAGS='-O2 -ffunction-sections -fdata-sections -fno-pie' \
+		LDFLAGS='-static -no-pie -s -Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack'
+	@size $(B)/static/claudecodex
+
+run: $(B)/claudecodex ## build and start in the foreground; unconfigured, the demo answers
+	@$(B)/claudecodex $(ARGS)
+
+# A test includes the .c under test, finds the pure floors in their library, and
+# names what else it needs in a line of its own: /* link: net/sock.c */
+links = $(patsubst %.c,$(B)/obj/%.o,$(shell \
+	sed -n 's|^/\* link: \(.*\) \*/$$|\1|p' $1))
+$(B)/tests/%.o: tests/%.c Makefile | $(FETCHED) $(WEB_H)
+	@mkdir -p $(@D)
+	$(COMPILE) $(JSMN) $(BEARSSL) -I$(B) -c -o $@ $<
+.SECONDEXPANSION:
+$(FUZZ): $(B)/tests/fuzz/replay.o
+$(UNIT) $(GOLDEN) $(FUZZ) $(LIVE): $(B)/tests/%: $(B)/tests/%.o \
+		$$(call links,tests/$$*.c) $(B)/libclaudecodex.a $(BEARSSL_A)
+	$(CC) $(CFLAGS) -o $@ $(sort $(filter %.o,$^)) $(B)/libclaudecodex.a \
+		$(BEARSSL_A) $(LINKFLAGS) $(LIBS)
+
+unit: $(UNIT) ## tests/unit alone; make build/tests/unit/NAME builds one
+	@tools/runtests $(B)/log $(UNIT)
+
+test: all $(UNIT) $(GOLDEN) $(FUZZ) $(LIVE) ## all tests that need only a C compiler and make
+	@tools/runtests $(B)/log tools/floors $(if $(SANITIZE),,'tools/pure $(B)/obj') \
+		$(UNIT) $(GOLDEN) $(foreach f,$(FUZZ),'$f tests/fuzz/corpus/$(notdir \
+		$f)') $(foreach f,$(LIVE),'$f $(B)/claudecodex')
+
+check: $(BEARSSL_A) ## the same tests under ASan and UBSan; warnings are errors
+	$(SUBMAKE) test B=$(B)/check BEARSSL_A=$(BEARSSL_A) HARDEN= SANITIZE=1 \
+		CFLAGS='-O1 -g -Werror -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all'
+
+lint: $(WEB_H) | $(FETCHED) ## warnings of gcc and clang, cppcheck, clang-tidy, floors
+	@tools/lint '$(STD) $(WARN) $(JSMN) $(BEARSSL) -I$(B)'
+
+fuzz: $(WEB_H) | $(FETCHED) ## libFuzzer on each target for FUZZ_SECONDS; needs clang
+	@tools/fuzz $(B)/fuzz $(FUZZ_SECONDS) '$(STD) $(JSMN) $(BEARSSL) -I$(B)'
+
+interop: all ## real clients and services from npm and Debian; installs them
+	@tests/interop/run
+bench: all ## measurements on this machine
+	@test -x tests/bench/run || { echo "there is no tests/bench/run"; exit 1; }
+	@tests/bench/run
+
+size: all ## lines of functions and files, bytes of the programs
+	@tools/size $(B)/claudecodex $(B)/static/claudecodex
+
+install: all ## to DESTDIR/PREFIX/bin; PREFIX is /usr/local
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 $(B)/claudecodex '$(DESTDIR)$(PREFIX)/bin/claudecodex'
+
+clean: ## remove what was built; fetched sources stay
+	rm -rf $(B)
+
+help: ## this list
+	@sed -n 's/^\([a-z.]*\):.*## \(.*\)/\1:\2/p' Makefile | \
+		awk -F: '{ printf "make %-18s %s\n", $$1, $$2 }'
+
+.PHONY: all libclaudecodex.a static run unit test check lint fuzz interop \
+	bench size install clean help
+.DELETE_ON_ERROR:
+-include $(OBJ:.o=.d) $(patsubst %,%.d,$(UNIT) $(GOLDEN) $(FUZZ) $(LIVE)) \
+	$(B)/tests/fuzz/replay.d
