@@ -15,6 +15,9 @@ enum {
 	HTTP_LINE_MAX = 8192,	/* request line; 414 beyond */
 	HTTP_FIELDS_MAX = 100,	/* what real clients send, times four */
 	HTTP_CHUNK_LINE_MAX = 1024,	/* size and extensions */
+	HTTP_CHUNK_MAX = 0x7fffffff,	/* of one chunk; JSON ends there too */
+	HTTP_CHUNK_EXCESS_MAX = 16384,	/* of chunk lines over what 16 bytes a
+					 * chunk and twice its content excuse */
 	HTTP_TRAILER_MAX = 8192	/* read, counted, dropped */
 };
 
@@ -49,6 +52,9 @@ size_t http_head_end(struct str in, size_t from);
  * bytes that can't start a request such as a TLS hello or an HTTP/2 preface,
  * 414, 431). */
 int http_request_partial(struct str in);
+/* The same for a response: OK, or E_BAD for bytes that can't become a head (a
+ * TLS alert, HTTP/2, bare LF) or one that grew too large. */
+int http_response_partial(struct str in);
 
 /* Parses a complete head (up to and including the empty line). Returns 0 or
  * the status to refuse with: 400, 414, 417, 431, 501, 505; *why gets a static text.
@@ -56,12 +62,17 @@ int http_request_partial(struct str in);
  * before a colon, empty or illegal names, missing, second or malformed Host
  * on 1.1, Content-Length that is listed, signed, differing or not decimal,
  * Transfer-Encoding other than exactly `chunked`, with Content-Length, or in
- * HTTP/1.0; HTTP versions other than 1.0 and 1.1. Unknown methods parse. */
+ * HTTP/1.0; major versions other than 1 (1.2 and up are read as 1.1, as RFC
+ * 9110 2.5 asks). An expectation without a body to wait for, or in HTTP/1.0, is
+ * not reported. Unknown methods parse. CONNECT has an authority and no path;
+ * OPTIONS may have the path "*". */
 int http_request(struct http_head *h, struct str head, const char **why);
 
 /* Parses a response head. request_head: the request was HEAD. OK or E_BAD,
  * *why gets a static text. 1xx, 204, 304 and answers to HEAD have no body;
- * conflicting framing is an error, never a guess. */
+ * conflicting framing is an error, never a guess, and so is 101, which nothing
+ * here asks for. keep_alive is about this answer's own words: the caller also
+ * drops a connection on which bytes follow that it didn't ask for. */
 int http_response(struct http_head *h, struct str head, int request_head,
     const char **why);
 
@@ -77,15 +88,18 @@ struct http_body {
 	int state;
 	uint64_t left;		/* of the counted body or the chunk */
 	size_t line;		/* bytes of the current chunk line or trailers */
-	unsigned char saw_cr, digits, done;
+	size_t excess;		/* of chunk lines; see HTTP_CHUNK_EXCESS_MAX */
+	unsigned char digits, done;
 	const char *why;	/* after E_BAD */
 };
 
 void http_body_init(struct http_body *b, const struct http_head *h);
 /* Takes framing and content off the front of *in; *out gets the next run of
- * content, possibly empty. OK: call again when *in has more. E_NONE: the body
- * is complete and *in starts with what follows it. E_BAD: framing error, every
- * later call too. For HTTP_TO_CLOSE the caller ends it by http_body_eof. */
+ * content, possibly empty, with OK and with E_NONE. OK: call again when *in has
+ * more (at least one byte was taken, if there was one). E_NONE: the body is
+ * complete, the last run may come with it, and *in starts with what follows;
+ * every later call says so. E_BAD: framing error, every later call too. For
+ * HTTP_TO_CLOSE the caller ends it by http_body_eof. */
 int http_body(struct http_body *b, struct str *in, struct str *out);
 /* The connection ended. OK when that completes the body, else E_BAD. */
 int http_body_eof(struct http_body *b);
