@@ -10,6 +10,7 @@ B ?= build
 PREFIX ?= /usr/local
 CFLAGS ?= -O2 -g
 FUZZ_SECONDS ?= 30
+Q = $(if $(V),,@echo "  $@";)	# make V=1 shows the commands
 # All cores, unless -j says otherwise.
 ifeq ($(MAKELEVEL)$(findstring j,$(firstword -$(MAKEFLAGS))),0)
 MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
@@ -22,9 +23,9 @@ WARN = -pedantic -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
 # Hardening, as far as this compiler knows it.
 ok = $(shell echo 'int main(void){return 0;}' | \
 	$(CC) -Werror $1 -x c -o /dev/null - 2>/dev/null && echo '$1')
-HARDEN ?= $(foreach f,-fstack-protector-strong -fstack-clash-protection \
-	-fcf-protection -fPIE -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack,$(call \
-	ok,$f)) -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+WISH = -fstack-protector-strong -fstack-clash-protection -fcf-protection \
+	-fPIE -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack
+HARDEN ?= $(foreach f,$(WISH),$(call ok,$f)) -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 HARDEN := $(HARDEN)
 LINKFLAGS = $(filter -pie -Wl%,$(HARDEN)) $(LDFLAGS)
 COMPILE = $(CC) $(STD) $(WARN) $(filter-out $(LINKFLAGS),$(HARDEN)) \
@@ -49,7 +50,7 @@ SUBMAKE = +@$(MAKE) --no-print-directory
 all: $(B)/claudecodex ## build/claudecodex, with the system's compiler
 
 $(B)/claudecodex: $(OBJ) $(BEARSSL_A)
-	$(CC) $(CFLAGS) -o $@ $(OBJ) $(BEARSSL_A) $(LINKFLAGS) $(LIBS)
+	$(Q)$(CC) $(CFLAGS) -o $@ $(OBJ) $(BEARSSL_A) $(LINKFLAGS) $(LIBS)
 
 # A library is seen by one file, and only that file is told where it lies.
 $(B)/obj/wire/json.o: private CPPFLAGS += $(JSMN)
@@ -57,25 +58,26 @@ $(B)/obj/net/tls.o: private CPPFLAGS += $(BEARSSL)
 $(B)/obj/monitor/page.o: private CPPFLAGS += -I$(B)
 $(B)/obj/%.o: src/%.c Makefile | $(FETCHED) $(WEB_H)
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	$(Q)$(COMPILE) -c -o $@ $<
 
 $(B)/web.h: $(WEB) $(B)/embed
-	$(B)/embed $(WEB) >$@.tmp && mv $@.tmp $@
+	@$(B)/embed $(WEB) >$@.tmp && mv $@.tmp $@
 $(B)/embed: tools/embed.c
 	@mkdir -p $(@D)
-	$(HOSTCC) -O1 -o $@ $<
+	$(Q)$(HOSTCC) -O1 -o $@ $<
 
 vendor/jsmn/.sha256: | vendor/bearssl/.sha256
 $(FETCHED):
 	@vendor/fetch
 $(B)/libbearssl.a: vendor/bearssl/.sha256 vendor/Makefile
-	@echo "building $@ (277 files)"
-	$(SUBMAKE) -s -f vendor/Makefile OUT=$(B) CC='$(CC)' AR='$(AR)'
+	@echo "  $@ (277 files)"
+	$(SUBMAKE) -s -f vendor/Makefile OUT=$(B) CC='$(CC)' AR='$(AR)' \
+		PIE=$(filter -fPIE,$(HARDEN))
 
 libclaudecodex.a: $(B)/libclaudecodex.a ## the pure floors as a library, to embed
 $(B)/libclaudecodex.a: $(PURE)
 	@rm -f $@
-	$(AR) rcs $@ $(PURE)
+	$(Q)$(AR) rcs $@ $(PURE)
 
 static: ## build/static/claudecodex: one stripped file without dependencies; musl
 	@command -v $(MUSL_CC) >/dev/null || { echo "make static needs" \
@@ -94,12 +96,12 @@ links = $(patsubst %.c,$(B)/obj/%.o,$(shell \
 	sed -n 's|^/\* link: \(.*\) \*/$$|\1|p' $1))
 $(B)/tests/%.o: tests/%.c Makefile | $(FETCHED) $(WEB_H)
 	@mkdir -p $(@D)
-	$(COMPILE) $(JSMN) $(BEARSSL) -I$(B) -c -o $@ $<
+	$(Q)$(COMPILE) $(JSMN) $(BEARSSL) -I$(B) -c -o $@ $<
 .SECONDEXPANSION:
 $(FUZZ): $(B)/tests/fuzz/replay.o
 $(UNIT) $(GOLDEN) $(FUZZ) $(LIVE): $(B)/tests/%: $(B)/tests/%.o \
 		$$(call links,tests/$$*.c) $(B)/libclaudecodex.a $(BEARSSL_A)
-	$(CC) $(CFLAGS) -o $@ $(sort $(filter %.o,$^)) $(B)/libclaudecodex.a \
+	$(Q)$(CC) $(CFLAGS) -o $@ $(sort $(filter %.o,$^)) $(B)/libclaudecodex.a \
 		$(BEARSSL_A) $(LINKFLAGS) $(LIBS)
 
 unit: $(UNIT) ## tests/unit alone; make build/tests/unit/NAME builds one
@@ -138,7 +140,8 @@ clean: ## remove what was built; fetched sources stay
 
 help: ## this list
 	@sed -n 's/^\([a-z.]*\):.*## \(.*\)/\1:\2/p' Makefile | \
-		awk -F: '{ printf "make %-18s %s\n", $$1, $$2 }'
+		awk '{ i = index($$0, ":"); printf "make %-16s %s\n", \
+		substr($$0, 1, i - 1), substr($$0, i + 1) }'
 
 .PHONY: all libclaudecodex.a static run unit test check lint fuzz interop \
 	bench size install clean help
