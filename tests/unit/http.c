@@ -2,8 +2,8 @@
  * tests/data/http1 at parser level, whole, byte by byte and at random cuts.
  *
  * SPDX-License-Identifier: MIT */
-#include "../../src/base/base.c"
 #include "../../src/wire/http.c"
+#include "../http1.h"
 #include "t.h"
 
 static const char *why;
@@ -476,8 +476,326 @@ static void small_things(void)
 	T(!http_value_ok(S("\x7f")), "DEL may not");
 }
 
+/* ---- the cases of tests/data/http1 ------------------------------------- */
+
+/* What a server would have done with a case, as far as parsing decides it. */
+struct verdict {
+	int answered;		/* requests that were whole and good */
+	int status;		/* of the refusal that followed, or 0 */
+	int keep;		/* after the last good request */
+	int may_continue;	/* 100 could have been sent */
+	int rest;		/* of bytes, not yet a whole request */
+	struct str body;	/* of the first request that had one */
+};
+
+enum { MODEL_BODY_MAX = 32 << 20 };
+
+static int model_head(struct verdict *v, struct str *in, struct http_head *h)
+{
+	size_t end = http_head_end(*in, 0);
+
+	if (end == 0) {
+		v->status = http_request_partial(*in);
+		return 0;
+	}
+	v->status = http_request(h, str_head(*in, end), &why);
+	if (v->status)
+		return 0;
+	if (h->framing == HTTP_COUNTED && h->length > MODEL_BODY_MAX)
+		v->status = 413;
+	if (!str_eq(h->method, S("GET")) && !str_eq(h->method, S("HEAD")) &&
+	    !str_eq(h->method, S("POST")))
+		v->status = 405;
+	v->may_continue |= h->expect_continue;
+	*in = str_from(*in, end);
+	return v->status == 0;
+}
+
+/* cuts: how many bytes arrive at once; 0 for pieces of random size. */
+static void model_server(struct verdict *v, struct str text, size_t cuts,
+    struct buf *body)
+{
+	static struct http_head h;
+	struct http_body b;
+	struct str in = { text.p, 0 }, run;
+	size_t seen = 0;
+	int in_body = 0, rc;
+
+	memset(v, 0, sizeof(*v));
+	v->keep = 1;
+	body->n = 0;
+	for (;;) {
+		if (!in_body && in.n && model_head(v, &in, &h)) {
+			http_body_init(&b, &h);
+			in_body = 1;
+		}
+		if (v->status)
+			break;
+		rc = OK;
+		while (in_body && rc == OK) {
+			size_t before = in.n;
+
+			rc = http_body(&b, &in, &run);
+			buf_put(body, run);
+			if (rc == OK && in.n == before)
+				break;
+		}
+		if (rc == E_BAD) {
+			v->status = 400;
+			break;
+		}
+		if (rc == E_NONE) {
+			in_body = 0;
+			v->answered++;
+			v->keep = h.keep_alive;
+			if (!v->keep)
+				break;
+			continue;
+		}
+		if (seen == text.n)
+			break;
+		rc = (int)(cuts ? cuts : 1 + (size_t)rand() % 40);
+		if ((size_t)rc > text.n - seen)
+			rc = (int)(text.n - seen);
+		seen += (size_t)rc;
+		in.n += (size_t)rc;
+		if (in.n == (size_t)rc)
+			in.p = text.p + seen - (size_t)rc;
+	}
+	v->rest = !v->status && (in.n > 0 || in_body);
+	v->body = buf_str(body);
+}
+
+static int request_holds(const struct vcase *c, const struct verdict *v)
+{
+	struct str verdict = json_str(json_get(c->expect, S("verdict"))).raw;
+	struct str close = json_str(json_get(c->expect, S("close"))).raw;
+	struct jv body = json_get(c->expect, S("body"));
+	struct jv interim = json_get(c->expect, S("interim"));
+	static char space[1 << 16];
+	struct arena a = { space, space + sizeof(space) };
+
+	if (str_eq(verdict, S("accept")))
+		return v->status == 0 && v->answered == (int)json_int(
+		    json_get(c->expect, S("responses")), 1) && !v->rest &&
+		    !(str_eq(close, S("keep")) && !v->keep) &&
+		    !(str_eq(close, S("must")) && v->keep) &&
+		    !(json_is(interim, S("forbidden")) && v->may_continue) &&
+		    (!json_type(body) || str_eq(v->body, vbytes(&a, body)));
+	if (str_eq(verdict, S("reject")))
+		return v->answered == (int)json_int(json_get(c->expect,
+		    S("responses_before")), 0) &&
+		    status_listed(c->expect, v->status);
+	if (str_eq(verdict, S("reject-or-close")))
+		return v->status >= 400 || (v->answered == 1 && !v->keep);
+	if (str_eq(verdict, S("incomplete")))
+		return v->answered == 0;
+	/* either, and forbid: whose Host or Origin it is isn't for a parser. */
+	return str_eq(verdict, S("either")) || str_eq(verdict, S("forbid"));
+}
+
+static char tree[TREE_MAX], bytes[BYTES_MAX], content_space[BYTES_MAX];
+static struct vcase vcase;
+
+static void request_cases(void)
+{
+	static const struct names names = {
+		{ "127.0.0.1:8082", 14 }, { "8082", 4 }, { "/health", 7 },
+		{ "/v1/messages", 12 }
+	};
+	struct buf body = buf_on(content_space, sizeof(content_space));
+	struct verdict whole, cut;
+	struct json_iter it;
+	struct vfile f;
+	size_t step;
+	int i;
+
+	if (!T(vfile_load(&f, "tests/data/http1/requests.json", tree,
+	    sizeof(tree)), "requests.json is read"))
+		return;
+	it = json_iter(f.cases);
+	while (json_next(&it)) {
+		T(vcase_expand(&vcase, it.value, &names, bytes), "expanded");
+		model_server(&whole, vcase.text, vcase.text.n, &body);
+		T(request_holds(&vcase, &whole),
+		    "%s %s: %d answered, status %d, keep %d", vcase.level,
+		    vcase.id, whole.answered, whole.status, whole.keep);
+		/* One byte at a time, where that isn't too long. */
+		step = 1 + vcase.text.n / 5000;
+		for (i = 0; i < 12; i++) {
+			model_server(&cut, vcase.text, i ? 0 : step, &body);
+			if (vcase.text.n > 20000 && i)
+				break;
+			T(cut.answered == whole.answered &&
+			    cut.status == whole.status &&
+			    cut.keep == whole.keep && cut.rest == whole.rest &&
+			    cut.body.n == whole.body.n, "%s: the same however "
+			    "it is cut (%d, status %d, keep %d, rest %d)",
+			    vcase.id, cut.answered, cut.status, cut.keep,
+			    cut.rest);
+		}
+	}
+}
+
+struct reading {
+	const char *kind;	/* of an error; NULL while all is well */
+	int status, done, keep;
+	struct str body;
+};
+
+enum { MODEL_INTERIM_MAX = 20 };
+
+static void reading_head(struct reading *r, struct str *in, struct http_head *h,
+    int head_request, int *interims)
+{
+	size_t end = http_head_end(*in, 0);
+
+	if (end == 0) {
+		if (http_response_partial(*in) == E_BAD)
+			r->kind = in->n > HTTP_HEAD_MAX ? "limit" : "framing";
+		return;
+	}
+	if (http_response(h, str_head(*in, end), head_request, &why) != OK) {
+		r->kind = end > HTTP_HEAD_MAX ? "limit" : "framing";
+		return;
+	}
+	*in = str_from(*in, end);
+	if (h->status < 200) {
+		if (++*interims > MODEL_INTERIM_MAX)
+			r->kind = "limit";
+		return;
+	}
+	r->status = h->status;
+	r->keep = h->keep_alive;
+	if (h->framing == HTTP_COUNTED && h->length > MODEL_BODY_MAX)
+		r->kind = "limit";
+	if (http_field(h, S("Content-Encoding")).n &&
+	    !str_ieq(http_field(h, S("Content-Encoding")), S("identity")))
+		r->kind = "encoding";
+}
+
+static void model_client(struct reading *r, const struct vcase *c, size_t cuts,
+    struct buf *body)
+{
+	static struct http_head h;
+	int head_request = json_is(json_get(c->json, S("request_method")),
+	    S("HEAD"));
+	struct http_body b;
+	struct str in = { c->text.p, 0 }, run;
+	size_t seen = 0, n;
+	int interims = 0, rc, before;
+
+	memset(r, 0, sizeof(*r));
+	body->n = 0;
+	while (!r->kind && !r->done) {
+		before = r->status;
+		n = in.n;
+		if (!r->status && in.n) {
+			reading_head(r, &in, &h, head_request, &interims);
+			if (r->kind)
+				break;
+			if (r->status && !before)
+				http_body_init(&b, &h);
+		}
+		while (r->status && !r->done) {
+			size_t left = in.n;
+
+			rc = http_body(&b, &in, &run);
+			buf_put(body, run);
+			if (rc == E_BAD)
+				r->kind = "framing";
+			r->done = rc == E_NONE;
+			if (rc == E_BAD || left == in.n)
+				break;
+		}
+		if (!r->status && in.n && in.n < n)
+			continue;	/* an interim answer was taken */
+		if (r->kind || r->done || seen == c->text.n)
+			break;
+		n = cuts ? cuts : 1 + (size_t)rand() % 40;
+		if (n > c->text.n - seen)
+			n = c->text.n - seen;
+		if (in.n == 0)
+			in.p = c->text.p + seen;
+		seen += n;
+		in.n += n;
+	}
+	r->body = buf_str(body);
+	if (r->done && (in.n || seen < c->text.n))
+		r->keep = 0;		/* bytes nobody asked for */
+	if (r->kind || r->done)
+		return;
+	if (json_is(json_get(c->json, S("then")), S("hold")))
+		r->kind = "unfinished";
+	else if (r->status && http_body_eof(&b) == OK)
+		r->done = 1;
+	else if (str_ends(r->body, S("data: [DONE]\n\n")))
+		r->done = 1, r->keep = 0;
+	else
+		r->kind = "truncated";
+}
+
+static int response_holds(const struct vcase *c, const struct reading *r)
+{
+	struct str verdict = json_str(json_get(c->expect, S("verdict"))).raw;
+	struct jv body = json_get(c->expect, S("body"));
+	static char space[1 << 16];
+	struct arena a = { space, space + sizeof(space) };
+
+	if (str_eq(verdict, S("ok")))
+		return r->done && !r->kind &&
+		    status_listed(c->expect, r->status) && r->keep ==
+		    json_true(json_get(c->expect, S("reusable"))) &&
+		    (!json_type(body) || str_eq(r->body, vbytes(&a, body)));
+	if (str_eq(verdict, S("error")))
+		return r->kind && json_is(json_get(c->expect, S("kind")),
+		    str_of(r->kind));
+	return str_eq(verdict, S("either"));
+}
+
+static void response_cases(void)
+{
+	static const struct names names;
+	struct buf body = buf_on(content_space, sizeof(content_space));
+	struct reading whole, cut;
+	struct json_iter it;
+	struct vfile f;
+	int i;
+
+	if (!T(vfile_load(&f, "tests/data/http1/responses.json", tree,
+	    sizeof(tree)), "responses.json is read"))
+		return;
+	it = json_iter(f.cases);
+	while (json_next(&it)) {
+		T(vcase_expand(&vcase, it.value, &names, bytes), "expanded");
+		model_client(&whole, &vcase, vcase.text.n, &body);
+		T(response_holds(&vcase, &whole),
+		    "%s: status %d, done %d, keep %d, %s", vcase.id,
+		    whole.status, whole.done, whole.keep,
+		    whole.kind ? whole.kind : "no error");
+		for (i = 0; i < 12; i++) {
+			size_t step = 1 + vcase.text.n / 5000;
+
+			if (vcase.text.n > 20000 && i)
+				break;
+			model_client(&cut, &vcase, i ? 0 : step, &body);
+			T(cut.status == whole.status && cut.done == whole.done
+			    && cut.keep == whole.keep &&
+			    cut.kind == whole.kind &&
+			    cut.body.n == whole.body.n,
+			    "%s: the same however it is cut (status %d, done "
+			    "%d, keep %d, %s)", vcase.id, cut.status, cut.done,
+			    cut.keep, cut.kind ? cut.kind : "no error");
+		}
+	}
+}
+
 int main(void)
 {
+	unsigned seed = 0x1d0f;
+
+	printf("cuts are random from seed %u\n", seed);
+	srand(seed);
 	head_end();
 	request_parts();
 	request_hosts();
@@ -487,5 +805,7 @@ int main(void)
 	chunked();
 	counted_and_to_close();
 	small_things();
+	request_cases();
+	response_cases();
 	return t_done("http");
 }
