@@ -79,7 +79,11 @@ struct call {
 	int64_t counted;		/* CALL_COUNT: tokens; -1 */
 	struct str *models;		/* CALL_MODELS: ids in the arena */
 	size_t nmodels;
-	unsigned wait_ms;		/* local: call decode again after this */
+	unsigned wait_ms;		/* set by decode with OK. Local: call decode
+					 * again after this. Else, when not 0: the
+					 * answer may be over already; after that
+					 * long without a byte, call decode with
+					 * end and clean 1 */
 };
 
 struct backend {

@@ -76,6 +76,8 @@ struct openai_learned {
 	size_t nmodel;
 	uint32_t refused;	/* bit per enum openai_param */
 	int64_t max_output;	/* learned clamp for this model; 0: none */
+	int64_t retry_max;	/* clamp of the next second attempt alone, which
+				 * begins in the turn that learned it; 0: none */
 	uint32_t ratio;		/* OA-131, in 1/65536; 0: 1.0 */
 	uint64_t used;		/* for eviction */
 };
@@ -113,10 +115,10 @@ struct openai_sent {
 	struct str prefill;		/* OA-47: raw escaped text of the last
 					 * assistant message; empty: none */
 	int64_t sent_max;		/* max tokens as sent */
+	int64_t estimate;		/* c->estimate before OA-131's ratio; 0 when
+					 * images make it no measure */
 	int show_reasoning;		/* OA-64: 1 text, 0 not, 2 omitted */
 	uint64_t sent_params;		/* bit per enum openai_param, sent */
-	int64_t retry_max;		/* set by refuse for the retry (OA-120);
-					 * kept in learned as well when durable */
 };
 
 const struct openai_flags *openai_flags(const struct call *c);
@@ -128,7 +130,10 @@ int openai_is_reasoning(struct str model);
 /* major*10+minor of gpt-N.M; 0 if the name isn't of that form. */
 int openai_gpt_version(struct str model);
 
-/* Envelope data by tool id (OA-66). find returns the JSON, empty if none. */
+/* Envelope data by tool id (OA-66). find returns the JSON, empty if none.
+ * An envelope's keys, all optional: u upstream name; r true when reasoning must
+ * return; d reasoning_details array; t object tool id -> thought signature; x
+ * the reasoning text where the client was not shown it (and in the cache). */
 void openai_keep(struct call *c, struct str tool_id, struct str json);
 struct str openai_find_kept(struct call *c, struct str tool_id);
 
