@@ -98,7 +98,8 @@ $(B)/tests/%.o: tests/%.c Makefile | $(FETCHED) $(WEB_H)
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) $(JSMN) $(BEARSSL) -I$(B) -c -o $@ $<
 .SECONDEXPANSION:
-$(FUZZ): $(B)/tests/fuzz/replay.o
+REPLAY = $(B)/tests/fuzz/replay.o
+$(FUZZ): $$(REPLAY)
 $(UNIT) $(GOLDEN) $(FUZZ) $(LIVE): $(B)/tests/%: $(B)/tests/%.o \
 		$$(call links,tests/$$*.c) $(B)/libclaudecodex.a $(BEARSSL_A)
 	$(Q)$(CC) $(CFLAGS) -o $@ $(sort $(filter %.o,$^)) $(B)/libclaudecodex.a \
@@ -117,10 +118,14 @@ check: $(BEARSSL_A) ## the same tests under ASan and UBSan; warnings are errors
 		CFLAGS='-O1 -g -Werror -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all'
 
 lint: $(WEB_H) | $(FETCHED) ## warnings of gcc and clang, cppcheck, clang-tidy, floors
-	@tools/lint '$(STD) $(WARN) $(JSMN) $(BEARSSL) -I$(B)'
+	@CC=$(CC) tools/lint '$(STD) $(WARN) $(JSMN) $(BEARSSL) -I$(B)'
 
-fuzz: $(WEB_H) | $(FETCHED) ## libFuzzer on each target for FUZZ_SECONDS; needs clang
-	@tools/fuzz $(B)/fuzz $(FUZZ_SECONDS) '$(STD) $(JSMN) $(BEARSSL) -I$(B)'
+fuzz: $(BEARSSL_A) ## libFuzzer on each target for FUZZ_SECONDS; needs clang
+	@command -v clang >/dev/null || { echo "make fuzz needs clang"; exit 1; }
+	$(SUBMAKE) fuzzers B=$(B)/fuzz BEARSSL_A=$(BEARSSL_A) CC=clang HARDEN= \
+		REPLAY= LDFLAGS=-fsanitize=fuzzer CFLAGS='-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all'
+	@tools/fuzz $(B)/fuzz $(FUZZ_SECONDS) $(notdir $(FUZZ))
+fuzzers: $(FUZZ)
 
 interop: all ## real clients and services from npm and Debian; installs them
 	@tests/interop/run
@@ -143,8 +148,8 @@ help: ## this list
 		awk '{ i = index($$0, ":"); printf "make %-16s %s\n", \
 		substr($$0, 1, i - 1), substr($$0, i + 1) }'
 
-.PHONY: all libclaudecodex.a static run unit test check lint fuzz interop \
-	bench size install clean help
+.PHONY: all libclaudecodex.a static run unit test check lint fuzz fuzzers \
+	interop bench size install clean help
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $(patsubst %,%.d,$(UNIT) $(GOLDEN) $(FUZZ) $(LIVE)) \
 	$(B)/tests/fuzz/replay.d
