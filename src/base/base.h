@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#define VERSION "0.1.0"
+
 /* Results of functions that can fail. Positive is never an error. */
 enum {
 	OK = 0,

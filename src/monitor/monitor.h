@@ -104,6 +104,8 @@ void record_begin(struct record *r);
 void record_end(struct record *r, int64_t now);
 /* Lines of our own: start, warnings. Plain text, escaped by the function. */
 void monitor_say(struct monitor *m, const char *level, struct str text);
+/* The counters in Prometheus' text format. in_flight: requests now. */
+void metrics_write(const struct monitor *m, size_t in_flight, struct buf *b);
 /* Takes every known secret and everything key-shaped out of a text. */
 void monitor_redact(struct monitor *m, struct buf *b, struct str text);
 

@@ -56,7 +56,6 @@ struct config {
 	enum log_bodies log_bodies;
 	uint64_t max_body, max_memory;
 	unsigned connections;	/* client connections served at once */
-	unsigned workers;
 	struct str cert_file;
 	int have_proxy;		/* HTTPS_PROXY */
 	struct str proxy_host, proxy_auth;	/* auth: Basic credentials, plain
@@ -68,6 +67,8 @@ struct config {
 	size_t nsecrets;
 	int check;		/* --check was given */
 	int demo_by_default;	/* nothing was configured */
+	struct str warnings[8];	/* said at start and by --check */
+	size_t nwarnings;
 	struct setting settings[SETTINGS_MAX];
 	size_t nsettings;
 };

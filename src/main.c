@@ -1,0 +1,306 @@
+/* main.c -- the reading order of the program: configuration, helper,
+ * listeners, slots, loop, clean exit.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _DEFAULT_SOURCE		/* sysconf's _SC_PHYS_PAGES, environ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proxy/proxy.h"
+
+enum {
+	SETUP_MEMORY = 4 << 20,	/* configuration, roots, what upstreams learn */
+	DOTENV_MAX = 65536,
+	OUTPUT_MAX = 32768	/* --help, --check, the banner */
+};
+
+static struct proxy proxy;
+static struct config config;
+static struct monitor monitor;
+static char output_text[OUTPUT_MAX];
+
+static void put_all(int fd, struct str s)
+{
+	ssize_t n;
+
+	while (s.n && (n = write(fd, s.p, s.n)) > 0)
+		s = str_from(s, (size_t)n);
+}
+
+static int die(struct str text)
+{
+	put_all(2, S("claudecodex: "));
+	put_all(2, text);
+	put_all(2, S("\n"));
+	return 1;
+}
+
+static const char *environment(void *ctx, const char *name)
+{
+	(void)ctx;
+	return getenv(name);
+}
+
+/* .env of the current directory; absent is empty. */
+static struct str read_dotenv(struct arena *a, struct buf *warn)
+{
+	char *p = arena_bytes(a, DOTENV_MAX);
+	struct stat st;
+	ssize_t n = 0, k;
+	int fd = open(".env", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return S("");
+	while (p && n < DOTENV_MAX &&
+	    (k = read(fd, p + n, (size_t)(DOTENV_MAX - n))) > 0)
+		n += k;
+	if (fstat(fd, &st) == 0 && st.st_mode & 077)
+		buf_put(warn, S(".env can be read by other users; "
+		    "chmod 600 .env if it holds keys"));
+	close(fd);
+	return (struct str){ p, p ? (size_t)n : 0 };
+}
+
+static int aws_found(void)
+{
+	static const char *const names[] = {
+		"AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID",
+		"AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
+		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI"
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(names); i++)
+		if (getenv(names[i]) && *getenv(names[i]))
+			return 1;
+	return 0;
+}
+
+static uint64_t machine_memory(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+
+	return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
+}
+
+/* Keys live in this process: no core files. */
+static void no_cores(void)
+{
+	struct rlimit none = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &none);
+	umask(077);
+}
+
+static int listen_on(struct proxy *p)
+{
+	enum sock_reason why = SOCK_FINE;
+	char text[256];
+	struct buf b = buf_on(text, sizeof text);
+
+	p->nlisteners = sock_listen(p->listener, p->config->host,
+	    p->config->port, &why);
+	if (p->nlisteners > 0) {
+		if (p->config->port == 0)
+			p->config->port = sock_port(p->listener[0]);
+		return OK;
+	}
+	p->nlisteners = 0;
+	buf_put(&b, S("cannot listen on port "));
+	buf_u64(&b, p->config->port);
+	if (p->config->host.n) {
+		buf_put(&b, S(" of "));
+		buf_put(&b, p->config->host);
+	}
+	buf_put(&b, S(": "));
+	buf_put(&b, sock_text(why));
+	buf_put(&b, S("; set SERVER_PORT or --port to another one"));
+	die(buf_str(&b));
+	return E_FAULT;
+}
+
+static void banner(const struct proxy *p)
+{
+	const struct config *c = p->config;
+	const struct upstream *up = &c->upstreams[c->chosen];
+	struct buf b = buf_on(output_text, sizeof output_text);
+
+	buf_put(&b, S("claudecodex " VERSION " answers on http://"));
+	buf_put(&b, c->host.n ? c->host : S("localhost"));
+	buf_chr(&b, ':');
+	buf_u64(&b, c->port);
+	buf_put(&b, S(" from "));
+	buf_put(&b, up->name);
+	if (up->host.n) {
+		buf_put(&b, S(" ("));
+		buf_put(&b, up->authority);
+		buf_chr(&b, ')');
+	}
+	if (up->model.n) {
+		buf_put(&b, S(", model "));
+		buf_put(&b, up->model);
+	}
+	buf_chr(&b, '\n');
+	if (c->demo_by_default)
+		buf_put(&b, S("  nothing is configured, so a scripted demo "
+		    "model answers: no key, no network.\n"
+		    "  For a real one set OPENAI_API_KEY and OPENAI_MODEL, "
+		    "OPENAI_BASE_URL and OPENAI_MODEL,\n"
+		    "  or LLM_BACKEND=anthropic; then look at the result with "
+		    "--check. --help lists all.\n"));
+	buf_put(&b, S("  to use it:  export ANTHROPIC_BASE_URL=http://"
+	    "localhost:"));
+	buf_u64(&b, c->port);
+	buf_put(&b, S(" CLAUDE_CODE_GATEWAY_HINT_HEADERS=1\n"
+	    "              export ANTHROPIC_API_KEY="));
+	buf_put(&b, c->proxy_key.n ? S("<the PROXY_API_KEY>") : S("any"));
+	buf_put(&b, S(" ; claude\n"));
+	put_all(1, buf_str(&b));
+}
+
+static void say_problems(struct proxy *p, struct str warn)
+{
+	if (warn.n)
+		monitor_say(p->monitor, "warning", warn);
+	if (p->tls_why.n && p->tls.count == 0)
+		monitor_say(p->monitor, "warning", p->tls_why);
+	if (p->config->host.n && !str_ieq(p->config->host, S("localhost")) &&
+	    !str_starts(p->config->host, S("127.")))
+		monitor_say(p->monitor, "warning", S("listening beyond this "
+		    "machine: whoever has PROXY_API_KEY spends your money"));
+	if (geteuid() == 0)
+		monitor_say(p->monitor, "note", S("running as root; any user "
+		    "will do"));
+}
+
+static void open_monitor(struct proxy *p)
+{
+	struct monitor_options o;
+
+	o.log_dir = p->config->log_dir;
+	o.log_max_bytes = p->config->log_max_bytes;
+	o.bodies = p->config->log_bodies;
+	o.console_fd = 1;
+	o.colour = p->config->colour;
+	o.secrets = p->config->secrets;
+	o.nsecrets = p->config->nsecrets;
+	monitor_open(p->monitor, &o);
+}
+
+static void serve_until_told(struct proxy *p)
+{
+	int64_t until = LOOP_NEVER;
+	unsigned signals;
+	int i;
+
+	while (!p->draining || (proxy_busy(p) && p->now < until)) {
+		signals = proxy_turn(p, until);
+		if (signals & LOOP_HUP)
+			monitor_reopen(p->monitor);
+		if (!(signals & (LOOP_TERM | LOOP_INT)))
+			continue;
+		if (p->draining)
+			break;			/* told twice: at once */
+		p->draining = 1;
+		until = loop_now() + p->config->drain_ms;
+		for (i = 0; i < p->nlisteners; i++)
+			sock_close(p->listener[i]);
+		if (proxy_busy(p))
+			monitor_say(p->monitor, "note", S("ending; requests "
+			    "in flight may finish (DRAIN_TIMEOUT)"));
+	}
+}
+
+static void close_all(struct proxy *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->n; i++)
+		if (p->clients[i].state != CLIENT_FREE)
+			client_close(p, &p->clients[i]);
+	for (i = 0; i < p->n; i++)
+		conn_close(&p->conns[i]);
+	helper_stop(&p->helper);
+	monitor_close(p->monitor);
+}
+
+static int configure(struct config *c, int argc, char **argv,
+    struct arena *a, struct buf *warn)
+{
+	struct buf out = buf_on(output_text, sizeof output_text);
+	struct config_input in = {
+		.argc = argc, .argv = argv, .env = environment,
+		.aws_found = aws_found(), .machine_memory = machine_memory()
+	};
+	int r;
+
+	in.dotenv = read_dotenv(a, warn);
+	r = config_load(c, &in, a, &out);
+	if (r == CONFIG_EXIT)
+		put_all(1, buf_str(&out));
+	else if (r != CONFIG_RUN)
+		die(buf_str(&out));
+	return r;
+}
+
+static int need_roots(const struct config *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->nupstreams; i++)
+		if (c->upstreams[i].tls)
+			return 1;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct proxy *p = &proxy;
+	char warn_text[256], why_text[1024];
+	struct buf warn = buf_on(warn_text, sizeof warn_text);
+	struct buf why = buf_on(why_text, sizeof why_text);
+	struct arena setup;
+	int r;
+
+	setup.cur = mmap(NULL, SETUP_MEMORY, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (setup.cur == MAP_FAILED)
+		return die(S("no memory"));
+	setup.end = setup.cur + SETUP_MEMORY;
+	no_cores();
+	p->config = &config;
+	p->monitor = &monitor;
+	if (loop_init(&p->loop) != OK ||
+	    loop_random(p->ids.seed, sizeof p->ids.seed) != OK)
+		return die(S("the system gives no random bytes or no pipe"));
+	r = configure(p->config, argc, argv, &setup, &warn);
+	if (r != CONFIG_RUN)
+		return r == CONFIG_EXIT ? 0 : 1;
+	/* Before keys fill the memory of this process beyond its
+	 * configuration, as the child gets a copy. */
+	helper_start(&p->helper, NULL, 0, loop_now());
+	if (need_roots(p->config) && tls_trust(&p->tls, &setup,
+	    p->config->cert_file, &why) != OK)
+		p->tls_why = buf_str(&why);
+	p->now = loop_now();
+	if (memory_map(p, p->config->check ? 2 :
+	    p->config->connections) != OK)
+		return die(S("no address space for the slots; lower MAX_BODY "
+		    "or MAX_CONNECTIONS"));
+	if (p->config->check)
+		return check_run(p);
+	sock_reserve();
+	if (listen_on(p) != OK)
+		return 1;
+	open_monitor(p);
+	banner(p);
+	say_problems(p, buf_str(&warn));
+	serve_until_told(p);
+	close_all(p);
+	return 0;
+}

@@ -1,0 +1,301 @@
+/* proxy.h -- the moving parts: connections to clients, connections to
+ * upstreams, and the exchange between the two.
+ *
+ * One struct proxy, one thread, one loop. Everything is an array mapped at
+ * start; a slot is in use or free. Who waits for what is computed from state
+ * each turn (client_want, conn_want), and each state has one deadline.
+ *
+ *	client.c	HTTP server side: heads, bodies, replies, keep-alive
+ *	guard.c		who may talk to us: Host, Origin, key
+ *	surface.c	paths that are answered here
+ *	exchange.c	a request on its way to a backend, its answer back
+ *	upstream.c	pool, connect, proxy CONNECT, TLS, bytes
+ *	memory.c	slots: mapped at start, handed back, the ceiling
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef PROXY_H
+#define PROXY_H
+
+#include "../net/helper.h"
+#include "../net/loop.h"
+#include "../net/tls.h"
+#include "config.h"
+
+enum {
+	CONNECTIONS_MAX = 450,	/* two descriptors each stay below FD_SETSIZE */
+	CLIENT_IN = 40960,	/* one head of HTTP_HEAD_MAX and what follows it */
+	READ_MAX = 65536,	/* taken from a socket in one turn, so that one
+				 * fast peer does not starve the others */
+	OUT_HIGH = 65536,	/* more than this unsent to the client: the upstream
+				 * is not read */
+	HEAD_ROOM = 1024,	/* kept in front of a reply whose length is known
+				 * only at its end */
+	ERROR_BODY_MAX = 65536,	/* read of an upstream's refusal */
+	INTERIM_MAX = 8,	/* 1xx heads before an upstream's real one */
+	CONNECT_HEAD_MAX = 2048	/* CONNECT and the proxy's answer */
+};
+
+struct proxy;
+struct client;
+
+/* ---- memory.c --------------------------------------------------------- */
+
+/* A slot's memory: three regions of virtual memory, touched as needed. */
+struct slot_memory {
+	char *work, *work_end;	/* bodies, tokens, what is made of them */
+	char *in, *in_end;	/* the upstream's bytes */
+	char *out, *out_end;	/* the client's */
+};
+
+/* Sizes follow from max_body and the machine's address width. Maps
+ * everything; OK or E_FAULT. May lower *slots to what can be mapped. */
+int memory_map(struct proxy *p, unsigned slots);
+struct slot_memory memory_slot(const struct proxy *p, size_t i);
+/* Gives back pages of a region beyond what small requests use. touched: the
+ * highest address written. */
+void memory_release(char *from, char *touched);
+/* Reserves n bytes under MAX_MEMORY; 0 if that would pass it. */
+int memory_charge(struct proxy *p, uint64_t n);
+void memory_discharge(struct proxy *p, uint64_t n);
+
+/* ---- upstream.c ------------------------------------------------------- */
+
+enum conn_state {
+	CONN_FREE,
+	CONN_RESOLVE,		/* waits for the helper */
+	CONN_CONNECT,		/* one address after the other */
+	CONN_TUNNEL_SEND, CONN_TUNNEL_READ,	/* CONNECT through a proxy */
+	CONN_TLS,
+	CONN_OPEN,		/* belongs to an exchange */
+	CONN_DRAIN,		/* its exchange has all it needs, but the end of
+				 * the body's framing is still to come */
+	CONN_IDLE		/* pooled */
+};
+
+struct conn {
+	enum conn_state state;
+	int fd;
+	const struct upstream *up;
+	int tunnel;		/* through HTTPS_PROXY */
+	int reused;		/* has served a request before this one */
+	int cut;		/* TLS ended without close_notify */
+	int64_t deadline;	/* of connecting as a whole */
+	int64_t try_until;	/* of the address being tried */
+	int64_t idle_since;
+	struct helper_addrs addrs;
+	size_t next;		/* address to try next */
+	enum sock_reason why;
+	struct tls *tls;	/* this slot's engine; used if up->tls */
+	size_t nsmall, small_sent;
+	char small[CONNECT_HEAD_MAX];
+	struct http_body drain;
+	struct fault fault;	/* why connecting failed */
+};
+
+/* A pooled connection to up, or a new one; NULL when all slots are taken. */
+struct conn *conn_get(struct proxy *p, const struct upstream *up, int fresh);
+/* Goes on connecting. OK: open. E_MORE: waits. E_FAULT: conn->fault. */
+int conn_connect(struct proxy *p, struct conn *c);
+/* Bytes taken (0 and up), SOCK_AGAIN or SOCK_ERR (*why; text by
+ * conn_trouble). */
+long conn_send(struct conn *c, const struct str *parts, size_t n);
+long conn_recv(struct conn *c, char *to, size_t n);
+/* TLS: everything handed to conn_send has left. Plain: always. */
+int conn_flushed(struct conn *c);
+/* Decrypted bytes wait: don't sleep on select. */
+int conn_pending(const struct conn *c);
+/* Text for the last SOCK_ERR or cut. */
+struct str conn_trouble(const struct conn *c);
+/* What select should watch, beyond what the exchange wants (want). */
+unsigned conn_want(const struct conn *c, unsigned want);
+void conn_release(struct proxy *p, struct conn *c);	/* to the pool */
+/* The message was complete before its framing was ([DONE], then the last
+ * chunk): reads that off, then pools the connection. */
+void conn_drain(struct proxy *p, struct conn *c,
+    const struct http_body *body);
+void conn_close(struct conn *c);
+/* Closes pooled ones that ended or grew old. */
+void conn_tend(struct proxy *p);
+int64_t conn_deadline(const struct conn *c);
+
+/* ---- exchange.c ------------------------------------------------------- */
+
+enum stage {
+	X_NONE,
+	X_LOCAL,		/* the backend answers by itself, paced */
+	X_WAIT,			/* no upstream slot free: for a moment */
+	X_CONNECT, X_SEND, X_HEAD,
+	X_REFUSED,		/* collecting a refusal's body */
+	X_BODY
+};
+
+struct exchange {
+	struct sink sink;	/* first: the tee */
+	struct client *client;
+	enum stage stage;
+	struct conn *conn;
+	struct call call;
+	struct json doc;
+	struct request req;
+	struct notes notes;
+	struct record rec;
+	int recorded;		/* record_begin was called */
+	struct arena before;	/* the arena as encode found it */
+	struct buf in;		/* upstream: head, then content */
+	size_t touched;		/* most of in ever used */
+	size_t looked;
+	size_t sent, total;	/* of head and body */
+	int interim;
+	int got_byte;		/* of the answer */
+	int redone;		/* a stale connection was replaced */
+	struct http_head head;	/* of the answer */
+	struct http_body body;
+	int content_done, clean;
+	int committed;		/* the 200 is out */
+	int finished;		/* answer complete or failed: nothing more */
+	struct fold fold;
+	size_t chunk;		/* where the open chunk's size goes; 0: none */
+	int64_t deadline;	/* of the stage */
+	int64_t commit_at;	/* 0: no */
+	int64_t local_at, tail_at;	/* 0: no */
+	int64_t last_out;	/* last byte for the client */
+	struct str model_plain;	/* [1m] removed by the route */
+};
+
+/* The client's message is complete: starts the call of that kind. */
+void exchange_start(struct proxy *p, struct client *c, enum call_kind kind);
+/* Does what can be done now. */
+void exchange_turn(struct proxy *p, struct client *c);
+/* What the exchange waits for on its upstream connection. */
+unsigned exchange_want(const struct client *c);
+int64_t exchange_deadline(const struct client *c);
+/* The client is gone: upstream closed at once, record written. */
+void exchange_cancel(struct proxy *p, struct client *c);
+
+/* ---- client.c --------------------------------------------------------- */
+
+enum client_state {
+	CLIENT_FREE,
+	CLIENT_HEAD,		/* waits for a request or reads its head */
+	CLIENT_BODY,
+	CLIENT_WORK,		/* an exchange is running */
+	CLIENT_REPLY,		/* the whole answer is in out */
+	CLIENT_LINGER		/* closing: let the peer read our last words */
+};
+
+struct client {
+	enum client_state state;
+	int fd;
+	size_t slot;
+	struct sock_addr peer;
+	int64_t deadline;
+	struct slot_memory mem;
+	struct arena a;		/* on mem.work, anew for each request */
+	struct buf in;		/* CLIENT_IN bytes: heads, chunks, pipelined */
+	size_t looked;		/* of in, by http_head_end */
+	int begun;		/* bytes of this head have come */
+	struct http_head head;
+	struct http_body body;
+	struct buf content;	/* the request's body, in mem.work */
+	uint64_t charged;	/* under MAX_MEMORY */
+	struct buf out;		/* on mem.out */
+	size_t out_sent, out_touched;
+	int large;		/* holds more pages than a small request needs */
+	int64_t rest_at;	/* when they go back */
+	int said_continue;
+	int close;		/* after this answer */
+	int unread;		/* the body was not read to its end */
+	int fin;		/* the peer ended its direction */
+	int64_t probe_at;	/* look whether it is really gone; 0: no */
+	char request_id[ID_MAX];
+	struct exchange x;
+};
+
+void client_accept(struct proxy *p, int fd, const struct sock_addr *peer);
+void client_turn(struct proxy *p, struct client *c, int readable,
+    int writable);
+unsigned client_want(const struct client *c);
+int64_t client_deadline(const struct client *c);
+void client_close(struct proxy *p, struct client *c);
+struct str client_request_id(const struct client *c);
+
+/* Complete answers. fields: whole lines with CRLF, or empty. They set state
+ * to CLIENT_REPLY. */
+void reply(struct client *c, int status, struct str type, struct str fields,
+    struct str body);
+void reply_fault(struct client *c, const struct fault *f);
+/* The head of an answer whose body follows in chunks (HTTP/1.1) or to the
+ * end of the connection (1.0). */
+void reply_head(struct client *c, struct buf *b, int status, struct str type,
+    struct str fields, int64_t length);
+/* The answer is whole: flush, then the next request or the end. */
+void client_done(struct client *c);
+
+/* ---- guard.c ---------------------------------------------------------- */
+
+/* OK, or E_FAULT with the refusal. Before routing, on every path. */
+int guard_check(const struct proxy *p, const struct http_head *h,
+    struct fault *f);
+/* The key, where one is configured: x-api-key or Bearer. */
+int guard_key(const struct proxy *p, const struct http_head *h,
+    struct fault *f);
+
+/* ---- surface.c -------------------------------------------------------- */
+
+enum path {
+	PATH_NONE, PATH_MESSAGES, PATH_COUNT, PATH_MODELS, PATH_MODEL,
+	PATH_HEALTH, PATH_ROOT, PATH_HELLO, PATH_EVENTS, PATH_METRICS,
+	PATH_BATCHES
+};
+
+/* Which path, by the decoded path with duplicate slashes collapsed. *rest:
+ * what follows PATH_MODEL's prefix. text: CLIENT's arena keeps it. */
+enum path surface_path(struct client *c, struct str *rest);
+/* Methods of a path: "GET, HEAD". */
+struct str surface_methods(enum path path);
+int surface_allows(enum path path, struct str method);
+/* Answers what needs no upstream. */
+void surface_answer(struct proxy *p, struct client *c, enum path path,
+    struct str rest);
+void surface_metrics(struct proxy *p, struct client *c);
+/* GET /v1/models, with what the upstream listed. */
+void surface_models(struct proxy *p, struct client *c, const struct str *ids,
+    size_t n);
+
+/* ---- check.c ---------------------------------------------------------- */
+
+/* --check: the settings, then a look at every upstream: name, connection,
+ * TLS, and what it says to our credentials. Prints to standard output.
+ * Returns the exit status: 0 when all that is configured works. */
+int check_run(struct proxy *p);
+
+/* ---- serve.c ---------------------------------------------------------- */
+
+struct proxy {
+	struct loop loop;
+	struct helper helper;
+	struct tls_shared tls;
+	struct config *config;
+	struct monitor *monitor;
+	struct ids ids;
+	int64_t now;		/* loop_now() of this turn */
+	int listener[SOCK_LISTEN_MAX];
+	int nlisteners;
+	int64_t accept_after;	/* out of descriptors: wait till then */
+	int draining;
+	size_t n;		/* slots, clients, connections */
+	struct client *clients;
+	struct conn *conns;
+	char *memory;
+	size_t work_size, in_size, out_size;
+	uint64_t charged;	/* of MAX_MEMORY */
+	struct str tls_why;	/* why no roots could be read */
+};
+
+/* One turn of the loop: wants, select, accept, serve. wake: look no later
+ * than this. Returns the signals that came. */
+unsigned proxy_turn(struct proxy *p, int64_t wake);
+/* Clients that are not resting between requests. */
+size_t proxy_busy(const struct proxy *p);
+
+#endif
