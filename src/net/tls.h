@@ -46,7 +46,7 @@ struct tls_shared {
 	void *roots;		/* the engine's form, in the caller's arena */
 	size_t count;
 	size_t skipped;		/* certificates that could not be used */
-	char path[256];		/* where they came from, for --check */
+	char path[512];		/* where they came from, or why there are none */
 	unsigned next;		/* session to replace */
 	struct tls_session sessions[TLS_SESSIONS_MAX];
 };
