@@ -3,6 +3,9 @@
  * The decoder keeps no copy. It takes whole events off the front of the input
  * and leaves the rest for next time, so the caller's buffer sets the largest
  * event. To join several data lines it moves bytes inside the input itself.
+ * What it left must be in front of what it is given next, with new bytes only
+ * appended: it goes on where it had stopped looking. A zeroed struct sse is
+ * ready.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef SSE_H
@@ -13,13 +16,15 @@
 struct sse {
 	unsigned char begun;	/* a leading byte order mark was looked for */
 	unsigned char skip_lf;	/* the last event ended in CR at the input's end */
+	size_t seen;		/* bytes of the input's front that hold no whole event */
 };
 
 struct sse_event {
 	struct str event;	/* empty: "message" */
 	struct str data;	/* lines joined by LF */
-	struct str id;		/* as of this event only; empty if none */
-	struct str raw;		/* the bytes of the whole event */
+	struct str id;		/* as of this event only; p NULL if none */
+	struct str raw;		/* the bytes of the whole event; empty when it
+				 * had several data lines, which were joined */
 };
 
 /* Takes one event off the front of *in (blocks that have no data line are
