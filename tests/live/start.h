@@ -1,0 +1,224 @@
+/* start.h -- starts the built program for a live test, and ends it.
+ *
+ * It runs in a folder of its own with nothing but the environment given here,
+ * so that no .env, key or log of the machine plays a part. Its output is kept
+ * there and shown when something failed.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef START_H
+#define START_H
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	START_MS = 8000,	/* until it listens; a sanitized build is slow */
+	STOP_MS = 8000,		/* from SIGTERM to its end */
+	START_ENV_MAX = 32
+};
+
+struct started {
+	pid_t pid;
+	int port;
+	int status;		/* of waitpid, once it ended */
+	char dir[64], output[80], logs[80];
+};
+
+static inline int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static inline struct sockaddr_in loopback(int port)
+{
+	struct sockaddr_in a;
+
+	memset(&a, 0, sizeof(a));
+	a.sin_family = AF_INET;
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	a.sin_port = htons((uint16_t)port);
+	return a;
+}
+
+/* A listener on a free port of the loopback; *port gets it. */
+static inline int listen_free(int *port)
+{
+	struct sockaddr_in a = loopback(0);
+	socklen_t n = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) != 0 ||
+	    listen(fd, 64) != 0 ||
+	    getsockname(fd, (struct sockaddr *)&a, &n) != 0) {
+		perror("listen");
+		exit(1);
+	}
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	*port = ntohs(a.sin_port);
+	return fd;
+}
+
+/* Connected, non-blocking; -1 when refused. */
+static inline int dial(int port)
+{
+	struct sockaddr_in a = loopback(port);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (fd < 0)
+		return -1;
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0) {
+		close(fd);
+		return -1;
+	}
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	return fd;
+}
+
+static inline int started_alive(struct started *s)
+{
+	return s->pid > 0 && waitpid(s->pid, &s->status, WNOHANG) == 0;
+}
+
+static inline void started_show(const struct started *s)
+{
+	FILE *f = fopen(s->output, "r");
+	char line[512];
+
+	printf("output of the program:\n");
+	while (f && fgets(line, sizeof(line), f))
+		printf("    | %s", line);
+	if (f)
+		fclose(f);
+	fflush(stdout);
+}
+
+static inline void become(const struct started *s, const char *binary,
+    char *const *env)
+{
+	char *argv[2];
+	int fd = open(s->output, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	int null = open("/dev/null", O_RDONLY);
+
+	if (fd < 0 || null < 0 || dup2(null, 0) < 0 || dup2(fd, 1) < 0 ||
+	    dup2(fd, 2) < 0 || chdir(s->dir) != 0)
+		_exit(126);
+	/* execve takes strings it doesn't write to as if it did. */
+	memcpy(&argv[0], &binary, sizeof(argv[0]));
+	argv[1] = NULL;
+	execve(binary, argv, env);
+	_exit(127);
+}
+
+/* settings: "NAME=value" ..., NULL. Returns whether it listens. */
+static inline int start(struct started *s, const char *binary,
+    const char *const *settings)
+{
+	static char own[4][128];
+	static char path[4096];
+	char *env[START_ENV_MAX];
+	int64_t end = now_ms() + START_MS;
+	struct timespec nap = { 0, 20000000 };
+	size_t n = 0;
+	int fd;
+
+	memset(s, 0, sizeof(*s));
+	strcpy(s->dir, "/tmp/claudecodex-test-XXXXXX");
+	/* It runs elsewhere: a relative path wouldn't find it. */
+	if (!mkdtemp(s->dir) || !getcwd(path, sizeof(path) / 2)) {
+		perror(s->dir);
+		return 0;
+	}
+	n = binary[0] == '/' ? 0 : strlen(path);
+	snprintf(path + n, sizeof(path) - n, n ? "/%s" : "%s", binary);
+	n = 0;
+	snprintf(s->output, sizeof(s->output), "%s/output", s->dir);
+	snprintf(s->logs, sizeof(s->logs), "%s/logs", s->dir);
+	close(listen_free(&s->port));
+	snprintf(own[0], sizeof(own[0]), "SERVER_PORT=%d", s->port);
+	snprintf(own[1], sizeof(own[1]), "LOG_DIR=%s", s->logs);
+	snprintf(own[2], sizeof(own[2]), "HOME=%s", s->dir);
+	snprintf(own[3], sizeof(own[3]), "PATH=/usr/bin:/bin");
+	for (; n < 4; n++)
+		env[n] = own[n];
+	while (*settings && n < START_ENV_MAX - 1) {
+		memcpy(&env[n++], settings, sizeof(env[0]));
+		settings++;
+	}
+	env[n] = NULL;
+	s->pid = fork();
+	if (s->pid == 0)
+		become(s, path, env);
+	while (started_alive(s) && now_ms() < end) {
+		fd = dial(s->port);
+		if (fd >= 0) {
+			close(fd);
+			return 1;
+		}
+		nanosleep(&nap, NULL);
+	}
+	started_show(s);
+	return 0;
+}
+
+static inline void remove_files(const char *dir)
+{
+	char name[512];
+	struct dirent *e;
+	DIR *d = opendir(dir);
+
+	while (d && (e = readdir(d))) {
+		snprintf(name, sizeof(name), "%s/%s", dir, e->d_name);
+		unlink(name);
+	}
+	if (d)
+		closedir(d);
+	rmdir(dir);
+}
+
+/* SIGTERM. Returns whether it ended in time and with status 0; shows its
+ * output when it didn't, or when show is set. */
+static inline int stop(struct started *s, int show)
+{
+	int64_t end = now_ms() + STOP_MS;
+	struct timespec nap = { 0, 20000000 };
+	int ok;
+
+	if (s->pid > 0 && started_alive(s)) {
+		kill(s->pid, SIGTERM);
+		while (started_alive(s) && now_ms() < end)
+			nanosleep(&nap, NULL);
+		if (now_ms() >= end) {
+			printf("it didn't end on SIGTERM\n");
+			kill(s->pid, SIGKILL);
+			waitpid(s->pid, &s->status, 0);
+		}
+	}
+	ok = WIFEXITED(s->status) && WEXITSTATUS(s->status) == 0;
+	if (!ok)
+		printf("it ended with wait status 0x%x\n",
+		    (unsigned)s->status);
+	if (!ok || show)
+		started_show(s);
+	remove_files(s->logs);
+	remove_files(s->dir);
+	return ok;
+}
+
+#endif
