@@ -180,10 +180,10 @@ int jstr_eq(struct jstr s, struct str text)
 	int whole;
 
 	/* An escape is always longer than what it stands for. */
-	if (s.raw.n < text.n)
+	if (s.raw.n < text.n || (s.raw.n == text.n && !str_eq(s.raw, text)))
 		return 0;
-	if (s.raw.n == text.n)
-		return str_eq(s.raw, text) && str_chr(text, '\\') == text.n;
+	if (s.raw.n == text.n && str_chr(text, '\\') == text.n)
+		return 1;
 	return match(s.raw, text, &whole) && whole;
 }
 
