@@ -1,0 +1,833 @@
+/* openai_decode.c -- chunks and whole answers -> events.
+ *
+ * Frames are taken off, each parsed in scratch memory, its parts handed on in
+ * a fixed order (OA-81): error, reasoning, text, calls, finish, usage. A whole
+ * answer is one large chunk that goes the same way. What makes an answer
+ * complete is a finish reason or [DONE], never the end of a connection alone.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "openai_answer.h"
+
+enum {
+	TOKENS_SANE = 1 << 30,	/* larger figures are nobody's usage */
+	RATIO_ONE = 65536,
+	RATIO_FROM = 500	/* smaller estimates say little (OA-131) */
+};
+
+size_t openai_state_size(void)
+{
+	return sizeof(struct openai_state);
+}
+
+/* ---- failing ----------------------------------------------------------- */
+
+/* Sends what is held back, so that nothing received is lost. A call stays
+ * open: its client must not run half of it. */
+static void let_go(struct call *c)
+{
+	if (c->answer.started && !openai_state(c)->open)
+		text_close(c);
+}
+
+static int fail(struct call *c, int status, struct str what)
+{
+	let_go(c);
+	FAULT(&c->fault, status, S("upstream "), c->up->name, S(": "), what);
+	if (c->answer.started)
+		c->fault.type = "api_error";
+	return E_FAULT;
+}
+
+static int fail_full(struct call *c)
+{
+	FAULT(&c->fault, 502, S("upstream "), c->up->name, S(": its answer "
+	    "needs more memory than the proxy has for a request (MAX_BODY)"));
+	c->fault.should_retry = 0;
+	return E_FAULT;
+}
+
+static int fail_with(struct call *c, struct jv error, struct str text)
+{
+	let_go(c);
+	return openai_error(c, 0, NULL, error, text);
+}
+
+/* ---- usage (6.2) ------------------------------------------------------- */
+
+static int64_t tokens(struct jv holder, struct str name)
+{
+	int64_t n = json_int(json_get(holder, name), 0);
+
+	return n < 0 ? 0 : n > TOKENS_SANE ? TOKENS_SANE : n;
+}
+
+static void take_usage(struct call *c, struct jv u)
+{
+	struct openai_state *st = openai_state(c);
+	struct jv in = json_get(u, S("prompt_tokens_details"));
+	struct jv out = json_get(u, S("completion_tokens_details"));
+	int64_t prompt = tokens(u, S("prompt_tokens"));
+	int64_t rest = tokens(u, S("total_tokens")) - prompt;
+	struct usage v = { .thinking = -1 };
+
+	v.output = tokens(u, S("completion_tokens"));
+	/* Gemini leaves the thoughts out of the completion. */
+	if (prompt && rest > v.output)
+		v.output = rest;
+	if (prompt + v.output == 0)
+		return;
+	v.cache_read = tokens(in, S("cached_tokens"));
+	if (!v.cache_read)
+		v.cache_read = tokens(u, S("prompt_cache_hit_tokens"));
+	v.cache_write = tokens(in, S("cache_write_tokens"));
+	if (v.cache_read > prompt)
+		v.cache_read = prompt;
+	if (v.cache_write > prompt - v.cache_read)
+		v.cache_write = prompt - v.cache_read;
+	v.input = prompt - v.cache_read - v.cache_write;
+	if (json_type(json_get(out, S("reasoning_tokens"))) == JSON_NUMBER)
+		v.thinking = tokens(out, S("reasoning_tokens"));
+	st->usage = v;
+	st->have_usage = 1;
+}
+
+/* The upstream's figure corrects our estimates of later requests (OA-131). */
+static void calibrate(struct call *c, int64_t prompt)
+{
+	int64_t e = openai_state(c)->sent.estimate, q;
+	struct openai_learned *l;
+
+	if (e < RATIO_FROM || prompt <= 0)
+		return;
+	if (prompt < e / 2 && (openai_state(c)->flags->profile == P_OLLAMA ||
+	    openai_state(c)->flags->profile == P_LMSTUDIO)) {
+		/* They cut prompts that exceed their window, silently. */
+		note(c->notes, NOTE_CHANGED, S("messages"), S("the upstream "
+		    "read less than half of the prompt: is its context window "
+		    "large enough?"));
+		return;
+	}
+	q = prompt * RATIO_ONE / e;
+	q = q < RATIO_ONE / 2 ? RATIO_ONE / 2 : q > 2 * RATIO_ONE ?
+	    2 * RATIO_ONE : q;
+	l = openai_learned(c);
+	l->ratio = (uint32_t)((7 * (l->ratio ? l->ratio : RATIO_ONE) + 3 * q +
+	    5) / 10);
+}
+
+static struct usage final_usage(struct call *c)
+{
+	struct openai_state *st = openai_state(c);
+	struct usage u = st->usage;
+	int64_t prompt = u.input + u.cache_read + u.cache_write;
+
+	if (st->have_usage)
+		calibrate(c, prompt);
+	else
+		u = (struct usage){ .thinking = -1, .estimated = 1 };
+	if (!st->have_usage || prompt == 0)
+		u.input = c->answer.usage.input;
+	if (u.output == 0)
+		u.output = (int64_t)((st->estimate + 99) / 100);
+	if (u.output == 0 && c->answer.blocks)
+		u.output = 1;
+	return u;
+}
+
+/* ---- the end (6.1, OA-93, OA-94) --------------------------------------- */
+
+static int is_one_of(struct jstr s, const struct str *words, size_t n)
+{
+	while (n--)
+		if (str_ieq(s.raw, words[n]))
+			return 1;
+	return 0;
+}
+#define IS(s, ...) is_one_of((s), (const struct str[]){ __VA_ARGS__ }, \
+	sizeof((const struct str[]){ __VA_ARGS__ }) / sizeof(struct str))
+
+static int is_error(struct jstr finish)
+{
+	return IS(finish, S("error"), S("insufficient_system_resource"),
+	    S("abort"));
+}
+
+/* The client's spelling of the sequence the upstream stopped at. */
+static struct jstr stop_named(struct call *c, struct jstr said)
+{
+	struct arena scratch = *c->a;
+	struct str text = json_text(&scratch, said);
+	size_t i;
+
+	for (i = 0; said.raw.n && c->req && i < c->req->nstops; i++)
+		if (jstr_eq(c->req->stops[i], text))
+			return c->req->stops[i];
+	return (struct jstr){ { NULL, 0 } };
+}
+
+static enum stop_reason stop_reason(struct call *c, struct jstr *sequence)
+{
+	struct openai_state *st = openai_state(c);
+	struct jstr f = st->finish;
+
+	*sequence = st->cut == CUT_STOP ? st->stop_hit :
+	    stop_named(c, st->stopped_at);
+	if (sequence->raw.p)
+		return STOP_SEQUENCE;
+	if (st->cut == CUT_PARALLEL)
+		return STOP_TOOL_USE;
+	if (IS(f, S("length"), S("max_tokens")))
+		return STOP_MAX_TOKENS;
+	if (st->refused || IS(f, S("content_filter"), S("safety"),
+	    S("recitation"), S("refusal"), S("prohibited_content"),
+	    S("blocklist"), S("spii")))
+		return STOP_REFUSAL;
+	if (c->answer.tools)
+		return STOP_TOOL_USE;
+	if (IS(f, S("tool_calls"), S("function_call")))
+		note(c->notes, NOTE_CHANGED, S("stop_reason"),
+		    S("tool_calls without a call"));
+	return STOP_END_TURN;
+}
+
+/* Nothing but reasoning in an open tag: better than nothing (OA-68). */
+static void give_reasoning(struct call *c)
+{
+	struct openai_state *st = openai_state(c);
+	struct rope r = st->reasoning;
+	struct link *l;
+
+	if (st->think.state != TH_IN || st->texts || c->answer.tools ||
+	    st->cut || st->lost || r.n == 0)
+		return;
+	st->think.state = TH_DONE;
+	text_close(c);
+	answer_open(&c->answer, B_TEXT, (struct jstr){ { NULL, 0 } },
+	    (struct jstr){ { NULL, 0 } });
+	for (l = r.first; l && l->n; l = l->next)
+		emit_text(c, (struct jstr){ link_str(l) });
+}
+
+static void maybe_call_end(struct call *c);
+
+static int finish(struct call *c)
+{
+	struct openai_state *st = openai_state(c);
+	struct arena scratch;
+	struct jstr sequence, why = { { NULL, 0 } };
+	enum stop_reason stop;
+	struct usage u;
+
+	answer_start(&c->answer);
+	if (!st->cut)
+		maybe_call_end(c);
+	text_flush(c);
+	calls_finish(c);
+	text_later(c);
+	give_reasoning(c);
+	text_close(c);
+	if (st->full)
+		return fail_full(c);
+	stop = stop_reason(c, &sequence);
+	u = final_usage(c);
+	calls_keep(c);
+	scratch = *c->a;
+	if (st->refusal.n)
+		why.raw = rope_flat(&scratch, &st->refusal);
+	answer_finish(&c->answer, stop, sequence, why, &u);
+	return CALL_DONE;
+}
+
+static int fail_empty(struct call *c)
+{
+	int64_t window = openai_state(c)->flags->context;
+
+	/* LM Studio's answer to a prompt that is too long. */
+	if (window > 0 && c->estimate > window && !c->answer.started) {
+		fault_overflow(&c->fault, (uint64_t)c->estimate,
+		    (uint64_t)window);
+		return E_FAULT;
+	}
+	return fail(c, 502, S("it sent an empty stream"));
+}
+
+/* The stream ended, by [DONE] or otherwise: was that the answer? */
+static int judge(struct call *c, int clean)
+{
+	struct openai_state *st = openai_state(c);
+	enum openai_profile p = st->flags->profile;
+
+	if (st->finish.raw.n)
+		return finish(c);
+	if (!st->any)
+		return fail_empty(c);
+	if (st->done)
+		return finish(c);
+	if (clean && !calls_incomplete(c) && (st->slots || p == P_GEMINI ||
+	    p == P_OLLAMA || p == P_LMSTUDIO)) {
+		note(c->notes, NOTE_ADDED, S("stop_reason"),
+		    S("the stream ended without one"));
+		return finish(c);
+	}
+	return fail(c, 502, S("it closed the stream early"));
+}
+
+/* ---- text that may be a call (OA-109) ---------------------------------- */
+
+static void maybe_call_give(struct call *c)
+{
+	struct openai_state *st = openai_state(c);
+	struct link *l;
+
+	st->plain = 1;
+	for (l = st->maybe_call.first; l && l->n; l = l->next)
+		text_content(c, (struct jstr){ link_str(l) });
+	rope_clear(&st->maybe_call);
+}
+
+static void content_in(struct call *c, struct jstr piece)
+{
+	struct openai_state *st = openai_state(c);
+	struct rope *r = &st->maybe_call;
+	size_t at = 0;
+	uint32_t ch;
+
+	if (!st->flags->text_calls || !st->sent.nnames || st->plain ||
+	    st->slots) {
+		text_content(c, piece);
+		return;
+	}
+	if (r->n) {
+		rope_put(c, r, piece.raw);
+		return;
+	}
+	while (at < piece.raw.n) {
+		ch = jchar(piece.raw, &at);
+		if (ch == ' ' || ch == '\n' || ch == '\r' || ch == '\t')
+			continue;
+		if (ch == '{' || ch == '<') {
+			rope_put(c, r, piece.raw);
+			return;
+		}
+		st->plain = 1;
+		break;
+	}
+	text_content(c, piece);
+}
+
+static void maybe_call_end(struct call *c)
+{
+	struct openai_state *st = openai_state(c);
+	char *before = c->a->cur;
+	struct str text;
+	struct json doc;
+	struct jstr name;
+
+	if (st->maybe_call.n == 0)
+		return;
+	text = rope_flat(c->a, &st->maybe_call);
+	if (text.p)
+		text = str_trim(json_text(c->a, (struct jstr){ text }));
+	if (str_starts(text, S("<tool_call>")) &&
+	    str_ends(text, S("</tool_call>")))
+		text = str_from(str_head(text, text.n - 12), 11);
+	if (!st->slots && json_parse(&doc, text, c->a, NULL) == OK) {
+		name = json_str(json_get(json_root(&doc), S("name")));
+		if (name.raw.n && calls_name(c, &name) &&
+		    json_type(json_get(json_root(&doc), S("arguments"))) ==
+		    JSON_OBJECT) {
+			rope_clear(&st->maybe_call);
+			st->gathering = 0;
+			calls_take(c, json_root(&doc));
+		}
+	}
+	c->a->cur = before;
+	maybe_call_give(c);
+}
+
+/* ---- what a chunk says ------------------------------------------------- */
+
+/* Text in an array of parts (OA-103); Mistral puts thoughts there too. */
+static void take_part(struct call *c, struct jv part)
+{
+	struct openai_state *st = openai_state(c);
+	struct jv thoughts = json_get(part, S("thinking"));
+	struct jstr refusal = json_str(json_get(part, S("refusal")));
+	struct json_iter it = json_iter(thoughts);
+
+	if (json_type(part) == JSON_STRING) {
+		content_in(c, json_str(part));
+		return;
+	}
+	text_reasoning(c, json_str(thoughts));
+	while (json_type(thoughts) == JSON_ARRAY && json_next(&it))
+		text_reasoning(c, json_str(json_get(it.value, S("text"))));
+	content_in(c, json_str(json_get(part, S("text"))));
+	if (refusal.raw.n) {
+		st->refused = 1;
+		rope_put(c, &st->refusal, refusal.raw);
+		content_in(c, refusal);
+	}
+}
+
+/* The first of the fields that has any (OA-63). Details are taken in all
+ * cases, for sending them back. */
+static void take_reasoning(struct call *c, struct jv d)
+{
+	static const struct str fields[] = {
+		{ "reasoning_content", 17 }, { "reasoning", 9 }
+	};
+	struct jv details = json_get(d, S("reasoning_details"));
+	struct json_iter it = json_iter(details);
+	struct jstr text = { { NULL, 0 } };
+	int any = 0;
+	size_t i;
+
+	for (i = 0; i < COUNT(fields) && !text.raw.n; i++)
+		text = json_str(json_get(d, fields[i]));
+	any = text.raw.n != 0;
+	text_reasoning(c, text);
+	while (!any && json_type(details) == JSON_ARRAY && json_next(&it)) {
+		text = json_str(json_get(it.value, S("text")));
+		if (!text.raw.n)
+			text = json_str(json_get(it.value, S("summary")));
+		text_reasoning(c, text);
+	}
+	if (!any && !text.raw.n)
+		text_reasoning(c, json_str(json_get(d, S("thinking"))));
+	text_details(c, details);
+}
+
+static void take_content(struct call *c, struct jv d)
+{
+	struct openai_state *st = openai_state(c);
+	struct jv content = json_get(d, S("content"));
+	struct jstr refusal = json_str(json_get(d, S("refusal")));
+	struct jv google = json_get(json_get(d, S("extra_content")),
+	    S("google"));
+	struct json_iter it = json_iter(content);
+
+	if (json_type(content) == JSON_ARRAY)
+		while (json_next(&it))
+			take_part(c, it.value);
+	else if (json_true(json_get(google, S("thought"))) &&
+	    st->think.state != TH_IN &&
+	    !jstr_starts(json_str(content), S("<thought>")))
+		text_reasoning(c, json_str(content));
+	else
+		content_in(c, json_str(content));
+	if (refusal.raw.n) {
+		st->refused = 1;
+		rope_put(c, &st->refusal, refusal.raw);
+		content_in(c, refusal);
+	}
+	calls_signature(c, json_str(json_get(google,
+	    S("thought_signature"))));
+}
+
+static void take_calls(struct call *c, struct jv d)
+{
+	struct jv calls = json_get(d, S("tool_calls"));
+	struct jv legacy = json_get(d, S("function_call"));
+	struct json_iter it = json_iter(calls);
+
+	if (json_type(calls) == JSON_ARRAY)
+		while (json_next(&it))
+			calls_take(c, it.value);
+	else if (json_type(calls) == JSON_OBJECT)
+		calls_take(c, calls);
+	else if (json_type(legacy) == JSON_OBJECT)
+		calls_take(c, legacy);
+}
+
+static void take_finish(struct call *c, struct jv choice)
+{
+	struct openai_state *st = openai_state(c);
+	struct jstr f = json_str(json_get(choice, S("finish_reason")));
+	struct jstr at = json_str(json_get(choice, S("stop_reason")));
+
+	/* The first one counts; some servers repeat it with the usage. */
+	if (f.raw.n && !st->finish.raw.n)
+		st->finish.raw = keep_str(c, f.raw);
+	if (at.raw.n && !st->stopped_at.raw.n)
+		st->stopped_at.raw = keep_str(c, at.raw);
+}
+
+/* The first choice, by number where there are numbers (OA-77). */
+static struct jv choice_of(struct jv root)
+{
+	struct json_iter it = json_iter(json_get(root, S("choices")));
+	struct jv none = { NULL, 0 };
+
+	while (!it.object && json_next(&it))
+		if (json_int(json_get(it.value, S("index")), 0) == 0)
+			return it.value;
+	return none;
+}
+
+static int present(struct jv v)
+{
+	switch (json_type(v)) {
+	case JSON_ABSENT: case JSON_NULL: case JSON_FALSE:
+		return 0;
+	case JSON_STRING:
+		return json_str(v).raw.n > 0;
+	case JSON_TRUE: case JSON_NUMBER: case JSON_ARRAY: case JSON_OBJECT:
+		break;
+	}
+	return 1;
+}
+
+/* An array stands for its first element (OA-75). */
+static struct jv root_of(const struct json *doc)
+{
+	struct jv root = json_root(doc);
+
+	return json_type(root) == JSON_ARRAY ? json_at(root, 0) : root;
+}
+
+/* The error a chunk carries, else absent (OA-95). */
+static struct jv error_of(struct jv root, int named_error)
+{
+	struct jv e = json_get(root, S("error")), none = { NULL, 0 };
+
+	if (present(e))
+		return e;
+	if (named_error || json_is(json_get(root, S("object")), S("error")))
+		return root;
+	e = json_get(choice_of(root), S("error"));
+	return present(e) ? e : none;
+}
+
+static int after_chunk(struct call *c)
+{
+	struct openai_state *st = openai_state(c);
+
+	if (st->full)
+		return fail_full(c);
+	if (st->cut)
+		return finish(c);
+	if (is_error(st->finish))
+		return fail(c, 502, S("the model stopped with an error"));
+	return OK;
+}
+
+static int take_chunk(struct call *c, const struct json *doc, int named_error)
+{
+	struct openai_state *st = openai_state(c);
+	struct jv root = root_of(doc), choice = choice_of(root), d, usage;
+	struct jv error = error_of(root, named_error);
+
+	if (json_type(error) != JSON_ABSENT)
+		return fail_with(c, error, doc->text);
+	d = json_get(choice, S("delta"));
+	if (json_type(d) != JSON_OBJECT && !st->any)
+		d = json_get(choice, S("message"));
+	take_reasoning(c, d);
+	take_content(c, d);
+	take_calls(c, d);
+	take_finish(c, choice);
+	usage = json_get(root, S("usage"));
+	if (json_type(usage) == JSON_OBJECT)
+		take_usage(c, usage);
+	return after_chunk(c);
+}
+
+static int take_whole(struct call *c, const struct json *doc)
+{
+	struct openai_state *st = openai_state(c);
+	struct jv root = root_of(doc), choice = choice_of(root), d;
+	struct jv error = error_of(root, 0);
+	struct slot *s;
+
+	if (json_type(error) != JSON_ABSENT)
+		return fail_with(c, error, doc->text);
+	if (json_type(choice) == JSON_ABSENT)
+		return fail(c, 502, S("it returned no choices"));
+	take_usage(c, json_get(root, S("usage")));
+	take_finish(c, choice);
+	d = json_get(choice, S("message"));
+	if (json_type(d) != JSON_OBJECT)
+		d = json_get(choice, S("delta"));
+	/* Calls are put together first, so that an envelope can name them, and
+	 * go out last. */
+	st->gathering = 1;
+	take_calls(c, d);
+	for (s = st->slots; s; s = s->next)
+		calls_id(c, s);
+	take_reasoning(c, d);
+	take_content(c, d);
+	if (is_error(st->finish) || st->full)
+		return after_chunk(c);
+	return finish(c);
+}
+
+/* ---- frames ------------------------------------------------------------ */
+
+/* Bytes that aren't UTF-8 become \udcXX, so that a character cut between two
+ * chunks can be put together again (OA-79). */
+static struct str with_bytes(struct arena *a, struct str s)
+{
+	static const char hex[] = "0123456789abcdef";
+	struct buf b = buf_open(a);
+	size_t n;
+
+	while (s.n) {
+		n = utf8_valid(s);
+		buf_put(&b, str_head(s, n));
+		s = str_from(s, n);
+		if (!s.n)
+			break;
+		buf_put(&b, S("\\udc"));
+		buf_chr(&b, hex[(unsigned char)s.p[0] >> 4]);
+		buf_chr(&b, hex[s.p[0] & 15]);
+		s = str_from(s, 1);
+	}
+	return b.full ? S("") : buf_end(a, &b);
+}
+
+static int parse(struct call *c, struct json *doc, struct str text,
+    struct json_error *err)
+{
+	int r = json_parse(doc, text, c->a, err);
+
+	openai_state(c)->repaired = 0;
+	if (r != E_BAD || utf8_valid(text) == text.n)
+		return r;
+	openai_state(c)->repaired = 1;
+	return json_parse(doc, with_bytes(c->a, text), c->a, err);
+}
+
+static int bad_chunk(struct call *c)
+{
+	note(c->notes, NOTE_DROPPED, S("stream"),
+	    S("an upstream event that isn't JSON"));
+	if (++openai_state(c)->bad < BAD_CHUNKS_MAX)
+		return OK;
+	return fail(c, 502, S("its stream isn't JSON"));
+}
+
+static int take_event(struct call *c, const struct sse_event *e)
+{
+	struct openai_state *st = openai_state(c);
+	struct str data = str_trim(e->data);
+	int named_error = str_eq(e->event, S("error")), r;
+	char *before = c->a->cur;
+	struct jv none = { NULL, 0 };
+	struct json doc;
+
+	if (str_eq(data, S("[DONE]"))) {
+		st->done = 1;
+		return judge(c, 1);
+	}
+	if (data.n == 0)
+		return OK;
+	st->chunk++;
+	r = parse(c, &doc, data, NULL);
+	if (r == OK) {
+		st->bad = 0;
+		r = take_chunk(c, &doc, named_error);
+	} else if (r == E_FULL) {
+		r = fail_full(c);
+	} else if (named_error) {
+		r = fail_with(c, none, data);
+	} else {
+		r = bad_chunk(c);
+	}
+	c->a->cur = before;
+	return r;
+}
+
+static int decode_sse(struct call *c, struct str *in, int end, int clean)
+{
+	struct openai_state *st = openai_state(c);
+	struct sse_event e;
+	int r;
+
+	while (sse_next(&st->sse, in, end, &e) == OK) {
+		r = take_event(c, &e);
+		if (r != OK)
+			return r;
+	}
+	if (end)
+		return judge(c, clean);
+	c->wait_ms = st->finish.raw.n ? TRAIL_MS : 0;
+	return OK;
+}
+
+/* ---- lists and counts -------------------------------------------------- */
+
+static int take_count(struct call *c, const struct json *doc)
+{
+	static const struct str fields[] = {
+		{ "count", 5 }, { "input_tokens", 12 }, { "totalTokens", 11 }
+	};
+	struct jv root = root_of(doc), v;
+	size_t i;
+
+	for (i = 0; i < COUNT(fields); i++) {
+		v = json_get(root, fields[i]);
+		c->counted = json_int(v, -1);
+		if (c->counted >= 0)
+			return CALL_DONE;
+	}
+	v = json_get(root, S("tokens"));
+	if (json_type(v) != JSON_ARRAY)
+		return fail(c, 502, S("it returned no token count"));
+	c->counted = (int64_t)json_count(v);
+	return CALL_DONE;
+}
+
+static struct jstr model_id(struct jv v)
+{
+	static const struct str fields[] = {
+		{ "id", 2 }, { "name", 4 }, { "model", 5 }
+	};
+	struct jstr id = json_str(v);
+	size_t i;
+
+	for (i = 0; i < COUNT(fields) && !id.raw.n; i++)
+		id = json_str(json_get(v, fields[i]));
+	return id;
+}
+
+static int take_models(struct call *c, const struct json *doc)
+{
+	struct jv root = json_root(doc), list = json_get(root, S("data"));
+	struct json_iter it;
+	struct jstr id;
+
+	if (json_type(list) != JSON_ARRAY)
+		list = json_get(root, S("models"));
+	if (json_type(root) == JSON_ARRAY)
+		list = root;
+	it = json_iter(list);
+	c->nmodels = 0;
+	c->models = arena_array(c->a, it.left < CALL_MODELS_MAX ? it.left :
+	    CALL_MODELS_MAX, sizeof *c->models);
+	if (!c->models)
+		return fail_full(c);
+	while (c->nmodels < CALL_MODELS_MAX && json_next(&it)) {
+		struct buf b = buf_open(c->a);
+
+		id = model_id(it.value);
+		if (!id.raw.n)
+			continue;
+		json_unescape(&b, id);
+		if (b.full)
+			return fail_full(c);
+		c->models[c->nmodels++] = buf_end(c->a, &b);
+	}
+	return CALL_DONE;
+}
+
+/* ---- whole bodies ------------------------------------------------------ */
+
+static int fail_parse(struct call *c, const struct json_error *e, int clean)
+{
+	char at[24];
+	struct buf b = buf_on(at, sizeof at);
+
+	if (e->code == E_FULL)
+		return fail_full(c);
+	if (!clean)
+		return fail(c, 502, S("it closed the connection inside its "
+		    "answer"));
+	buf_u64(&b, e->at);
+	FAULT(&c->fault, 502, S("upstream "), c->up->name, S(": its answer is "
+	    "not JSON: "), str_of(e->why), S(" at byte "), buf_str(&b));
+	return E_FAULT;
+}
+
+static int decode_json(struct call *c, struct str *in, int end, int clean)
+{
+	struct openai_state *st = openai_state(c);
+	struct json_error e;
+	struct json doc;
+
+	if (!end)
+		return OK;
+	st->whole = 1;
+	st->chunk++;
+	if (parse(c, &doc, str_trim(*in), &e) != OK)
+		return fail_parse(c, &e, clean);
+	switch (c->kind) {
+	case CALL_COUNT:
+		return take_count(c, &doc);
+	case CALL_MODELS:
+		return take_models(c, &doc);
+	case CALL_MESSAGES:
+		break;
+	}
+	return take_whole(c, &doc);
+}
+
+/* What the first bytes are. Servers send blank lines to keep a connection
+ * alive, a stream where none was asked for, and the other way round; the
+ * content type doesn't tell. */
+static enum mode sniff(struct call *c, struct str *in, int end)
+{
+	static const struct str mark = { "\xef\xbb\xbf", 3 };
+	struct str rest = *in;
+
+	if (c->kind != CALL_MESSAGES)
+		return MODE_JSON;
+	if (str_starts(rest, mark))
+		rest = str_from(rest, mark.n);
+	else if (!end && str_starts(mark, rest))
+		return MODE_UNKNOWN;
+	while (rest.n && (rest.p[0] == ' ' || rest.p[0] == '\t' ||
+	    rest.p[0] == '\r' || rest.p[0] == '\n'))
+		rest = str_from(rest, 1);
+	if (!rest.n) {
+		*in = end ? *in : rest;
+		return end ? MODE_SSE : MODE_UNKNOWN;
+	}
+	if (rest.p[0] != '{' && rest.p[0] != '[')
+		return MODE_SSE;
+	*in = rest;
+	return MODE_JSON;
+}
+
+/* ---- the contract ------------------------------------------------------ */
+
+int openai_begin(struct call *c, const struct http_head *h)
+{
+	struct openai_state *st = openai_state(c);
+	struct str type = http_field(h, S("content-type"));
+
+	st->flags = openai_flags(c);
+	if (str_istarts(type, S("text/html"))) {
+		FAULT(&c->fault, 502, S("upstream "), c->up->name, S(" answers "
+		    "with a web page: is the base URL right (often it ends in "
+		    "/v1)?"));
+		c->fault.should_retry = 0;
+		return E_FAULT;
+	}
+	if (c->kind == CALL_MESSAGES)
+		text_begin(c);
+	return st->full ? fail_full(c) : OK;
+}
+
+int openai_decode(struct call *c, struct str *in, int end, int clean)
+{
+	struct openai_state *st = openai_state(c);
+	int r;
+
+	c->wait_ms = 0;
+	if (!st->over && st->mode == MODE_UNKNOWN)
+		st->mode = sniff(c, in, end);
+	if (st->over)
+		r = st->over;
+	else if (st->mode == MODE_UNKNOWN)
+		r = OK;
+	else if (st->mode == MODE_SSE)
+		r = decode_sse(c, in, end, clean);
+	else
+		r = decode_json(c, in, end, clean);
+	if (r != OK) {
+		st->over = r;
+		*in = str_from(*in, in->n);
+	}
+	return r;
+}
