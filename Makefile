@@ -88,7 +88,7 @@ static: ## build/static/claudecodex: one stripped file without dependencies; mus
 	@size $(B)/static/claudecodex
 
 run: $(B)/claudecodex ## build and start in the foreground; unconfigured, the demo answers
-	@$(B)/claudecodex $(ARGS)
+	@exec tools/run $(B)/claudecodex $(ARGS)
 
 # A test includes the .c under test, finds the pure floors in their library, and
 # names what else it needs in a line of its own: /* link: net/sock.c */
