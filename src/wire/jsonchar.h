@@ -37,84 +37,109 @@ static inline int is_plain(char c)
 
 /* Below, `all` is a constant for the compiler: 1 stops at every byte that is
  * not plain (quote, backslash, control, not ASCII), 0 at the first two only.
- * Each variant tells how many bytes at p come before such a one, up to WIDE. */
+ * Each variant looks at 16 bytes and returns a bit for each byte, the first
+ * one's lowest, that is set where it stops. */
 
 #if defined(__SSE2__)
-enum { WIDE = 16 };
 
-static inline size_t wide_run(const char *p, int all)
+static inline uint64_t stops(const char *p, int all)
 {
 	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
 	__m128i stop = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
 	    _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
-	unsigned bits;
 
 	/* The comparison is signed: what isn't ASCII is negative. */
 	if (all)
 		stop = _mm_or_si128(stop,
 		    _mm_cmplt_epi8(v, _mm_set1_epi8(0x20)));
-	bits = (unsigned)_mm_movemask_epi8(stop);
-	return bits ? (size_t)__builtin_ctz(bits) : WIDE;
+	return (uint64_t)(unsigned)_mm_movemask_epi8(stop);
 }
 #elif defined(JSON_NEON)
-enum { WIDE = 16 };
 
-static inline size_t wide_run(const char *p, int all)
+static inline uint64_t stops(const char *p, int all)
 {
+	static const uint8_t weight[16] = {
+		1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128
+	};
 	uint8x16_t v = vld1q_u8((const uint8_t *)p);
 	uint8x16_t stop = vorrq_u8(vceqq_u8(v, vdupq_n_u8('"')),
 	    vceqq_u8(v, vdupq_n_u8('\\')));
-	uint64_t bits;
 
 	if (all)
 		stop = vorrq_u8(stop, vcltq_s8(vreinterpretq_s8_u8(v),
 		    vdupq_n_s8(0x20)));
-	/* Four bits a byte: the nearest thing to a mask of bytes. */
-	bits = vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(
-	    vreinterpretq_u16_u8(stop), 4)), 0);
-	return bits ? (size_t)__builtin_ctzll(bits) / 4 : WIDE;
+	stop = vandq_u8(stop, vld1q_u8(weight));
+	return (uint64_t)vaddv_u8(vget_low_u8(stop)) |
+	    (uint64_t)vaddv_u8(vget_high_u8(stop)) << 8;
 }
 #else
-enum { WIDE = 8 };
-
-/* Nonzero when a byte of v is below n, for n up to 0x80 and bytes of ASCII;
- * wrong only about which byte it was, after a right one. */
-static inline uint64_t has_below(uint64_t v, uint64_t n)
+/* Eight bytes, the first one lowest. */
+static inline uint64_t word(const char *p)
 {
-	const uint64_t ones = ~(uint64_t)0 / 255;
-
-	return (v - ones * n) & ~v & ones * 0x80;
-}
-
-static inline size_t wide_run(const char *p, int all)
-{
-	const uint64_t ones = ~(uint64_t)0 / 255;
-	uint64_t v, stop;
-	size_t i;
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	uint64_t v;
 
 	memcpy(&v, p, sizeof v);
-	stop = has_below(v ^ ones * '"', 1) | has_below(v ^ ones * '\\', 1);
+#else
+	const unsigned char *u = (const unsigned char *)p;
+	uint64_t v = 0;
+	int i;
+
+	for (i = 0; i < 8; i++)
+		v |= (uint64_t)u[i] << 8 * i;
+#endif
+	return v;
+}
+
+/* The top bit of each byte of v that is zero. Exact: the sum of seven bits
+ * and 0x7f never carries into the next byte. */
+static inline uint64_t zeros(uint64_t v)
+{
+	const uint64_t seven = ~(uint64_t)0 / 255 * 0x7f;
+
+	return ~(((v & seven) + seven) | v | seven);
+}
+
+static inline uint64_t stops8(uint64_t v, int all)
+{
+	const uint64_t ones = ~(uint64_t)0 / 255;
+	uint64_t stop;
+
+	stop = zeros(v ^ ones * '"') | zeros(v ^ ones * '\\');
+	/* A control has none of the upper three bits. */
 	if (all)
-		stop |= has_below(v, 0x20) | (v & ones * 0x80);
-	if (!stop)
-		return WIDE;
-	/* Whichever end of the word comes first: bytes know. */
-	for (i = 0; i < WIDE; i++)
-		if (all ? !is_plain(p[i]) : is_mark(p[i]))
-			break;
-	return i;
+		stop |= zeros(v & ones * 0xe0) | (v & ones * 0x80);
+	/* Bit 8i becomes bit 56 + i; no two products meet. */
+	return (stop >> 7) * 0x0102040810204080u >> 56;
+}
+
+static inline uint64_t stops(const char *p, int all)
+{
+	return stops8(word(p), all) | stops8(word(p + 8), all) << 8;
 }
 #endif
 
+static inline size_t lowest(uint64_t bits)
+{
+#if defined(__GNUC__)
+	return (size_t)__builtin_ctzll(bits);
+#else
+	size_t i = 0;
+
+	while (!(bits >> i & 1))
+		i++;
+	return i;
+#endif
+}
+
 static inline const char *run_end(const char *p, const char *end, int all)
 {
-	size_t n;
+	uint64_t stop;
 
-	while ((size_t)(end - p) >= WIDE) {
-		n = wide_run(p, all);
-		p += n;
-		if (n < WIDE)
-			return p;
+	for (; end - p >= 16; p += 16) {
+		stop = stops(p, all);
+		if (stop)
+			return p + lowest(stop);
 	}
 	while (p < end && (all ? is_plain(*p) : !is_mark(*p)))
 		p++;
@@ -129,6 +154,59 @@ static inline const char *plain_end(const char *p, const char *end)
 static inline const char *mark_end(const char *p, const char *end)
 {
 	return run_end(p, end, 0);
+}
+
+static inline int is_short_escape(char c)
+{
+	static const char yes[256] = {
+		['"'] = 1, ['\\'] = 1, ['/'] = 1, ['b'] = 1, ['f'] = 1,
+		['n'] = 1, ['r'] = 1, ['t'] = 1
+	};
+
+	return yes[(unsigned char)c];
+}
+
+static inline int at_short_escape(const char *p)
+{
+	return p[0] == '\\' && is_short_escape(p[1]);
+}
+
+/* Like run_end, but goes on past escapes of two bytes, of which program text
+ * is full. All stops of 64 bytes are known before the first is looked at, and
+ * the step is always the same, so that nothing waits for where the last escape
+ * ended. */
+static inline const char *skip_simple(const char *p, const char *end, int all)
+{
+	/* 1 when the last byte was a backslash, and the next one is done. */
+	uint64_t carry = 0, stop, low;
+
+	/* More than 64: the last of them may be a backslash. */
+	while (end - p > 64) {
+		stop = stops(p, all) & ~carry;
+		if (!stop) {
+			carry = 0;
+			p += 16;
+			continue;
+		}
+		/* Most strings end here. */
+		if (!at_short_escape(p + lowest(stop)))
+			return p + lowest(stop);
+		stop |= stops(p + 16, all) << 16 | stops(p + 32, all) << 32 |
+		    stops(p + 48, all) << 48;
+		for (carry = 0; stop; stop &= ~(low << 1)) {
+			if (!at_short_escape(p + lowest(stop)))
+				return p + lowest(stop);
+			low = stop & (~stop + 1);
+			carry = low >> 63;
+			stop ^= low;
+		}
+		p += 64;
+	}
+	p += carry;
+	while ((p = run_end(p, end, all)) < end && end - p > 1 &&
+	    at_short_escape(p))
+		p += 2;
+	return p;
 }
 
 static inline const char *skip_blanks(const char *p, const char *end)

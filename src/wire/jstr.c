@@ -106,6 +106,21 @@ static size_t next_escape(struct str s, size_t at)
 	return (size_t)(p - s.p);
 }
 
+/* The same, of the escapes that are longer than two bytes. */
+static size_t next_long_escape(struct str s, size_t at)
+{
+	const char *p, *end;
+
+	if (at >= s.n)
+		return s.n;
+	p = s.p + at;
+	end = s.p + s.n;
+	/* A quote can only be there in text that is broken. */
+	while ((p = skip_simple(p, end, 0)) < end && *p != '\\')
+		p++;
+	return (size_t)(p - s.p);
+}
+
 static struct str between(const char *p, const char *end)
 {
 	struct str s = { p, (size_t)(end - p) };
@@ -306,8 +321,9 @@ void json_put(struct buf *b, struct jstr s)
 	size_t run = 0, at, used;
 	uint32_t c;
 
-	/* One copy, unless there is something to mend. */
-	for (at = 0; (at = next_escape(s.raw, at)) < s.raw.n; at += used) {
+	/* One copy, unless there is something to mend. Only a long
+	 * escape can be that. */
+	for (at = 0; (at = next_long_escape(s.raw, at)) < s.raw.n; at += used) {
 		used = escape_read(str_from(s.raw, at), &c);
 		if (!is_surrogate(c))
 			continue;

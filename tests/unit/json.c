@@ -96,7 +96,8 @@ static void test_check(void)
 	    &e), E_LIMIT, "a text jsmn can't count is not even looked at");
 }
 
-/* Every place of a wide step may hold the byte that ends it. */
+/* Every place of a wide step may hold the byte that ends it, and an escape
+ * may lie across two steps. */
 static void test_places(void)
 {
 	static const struct {
@@ -104,29 +105,33 @@ static void test_places(void)
 		int ok;
 	} mids[] = {
 		{ "\\n", 1 }, { "\\\"", 1 }, { "\\u00e9", 1 },
+		{ "\\\\", 1 }, { "\\\\\\\"", 1 },
 		{ "\xc3\xa9", 1 }, { "\xf0\x9f\x98\x80", 1 }, { "\x7f", 1 },
 		{ "\x1f", 0 }, { "\x80", 0 }, { "\xff", 0 }, { "\n", 0 },
 		{ "\\q", 0 }, { "\"", 0 }, { "\xe2\x82", 0 }, { "\\u1", 0 },
+		{ "\\\\\"", 0 },
 	};
-	char text[128];
-	size_t i, front, back, m, n;
+	static const char *fills[] = { "a", "\\n", "\\\\", "a\\\"" };
+	char text[1024];
+	size_t i, f, front, back, m, n;
 	struct buf b;
 
 	for (i = 0; i < COUNT(mids); i++)
-		for (front = 0; front < 40; front++)
-			for (back = 0; back < 20; back++) {
-				b = buf_on(text, sizeof text);
-				buf_chr(&b, '"');
-				for (m = 0; m < front; m++)
-					buf_chr(&b, (char)('a' + m % 26));
-				buf_put(&b, str_of(mids[i].mid));
-				for (m = 0; m < back; m++)
-					buf_chr(&b, ' ');
-				buf_chr(&b, '"');
-				T_INT(json_check(buf_str(&b), &n, NULL) == OK,
-				    mids[i].ok, "%s after %zu bytes, %zu "
-				    "behind", mids[i].mid, front, back);
-			}
+	for (f = 0; f < COUNT(fills); f++)
+	for (front = 0; front < 80; front++)
+	for (back = 0; back < 80; back += back < 20 ? 5 : 30) {
+		b = buf_on(text, sizeof text);
+		buf_chr(&b, '"');
+		for (m = 0; m < front; m++)
+			buf_put(&b, str_of(fills[f]));
+		buf_put(&b, str_of(mids[i].mid));
+		for (m = 0; m < back; m++)
+			buf_chr(&b, ' ');
+		buf_chr(&b, '"');
+		T_INT(json_check(buf_str(&b), &n, NULL) == OK, mids[i].ok,
+		    "%s after %zu of %s, %zu behind", mids[i].mid, front,
+		    fills[f], back);
+	}
 }
 
 /* A text of `times` copies of a unit, between two ends. */
