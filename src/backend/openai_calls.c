@@ -536,8 +536,8 @@ static void take_name(struct call *c, struct slot *s, struct jstr name)
 	struct arena before_it = *c->a;
 	struct buf b;
 
-	if (name.raw.n == 0 || s->state != SLOT_WAIT || s->begun ||
-	    str_eq(name.raw, s->name.raw))
+	if (name.raw.n == 0 || s->state != SLOT_WAIT ||
+	    (s->begun && s->name.raw.n) || str_eq(name.raw, s->name.raw))
 		return;
 	if (s->name.raw.n == 0 || (!openai_state(c)->flags->name_pieces &&
 	    str_starts(name.raw, s->name.raw))) {

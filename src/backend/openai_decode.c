@@ -762,28 +762,30 @@ static int decode_json(struct call *c, struct str *in, int end, int clean)
 	return take_whole(c, &doc);
 }
 
+static struct str without_blanks(struct str s)
+{
+	while (s.n && (s.p[0] == ' ' || s.p[0] == '\t' || s.p[0] == '\r' ||
+	    s.p[0] == '\n'))
+		s = str_from(s, 1);
+	return s;
+}
+
 /* What the first bytes are. Servers send blank lines to keep a connection
  * alive, a stream where none was asked for, and the other way round; the
  * content type doesn't tell. */
 static enum mode sniff(struct call *c, struct str *in, int end)
 {
 	static const struct str mark = { "\xef\xbb\xbf", 3 };
-	struct str rest = *in;
+	struct str rest;
 
 	if (c->kind != CALL_MESSAGES)
 		return MODE_JSON;
+	*in = rest = without_blanks(*in);
 	if (str_starts(rest, mark))
-		rest = str_from(rest, mark.n);
-	else if (!end && str_starts(mark, rest))
+		rest = without_blanks(str_from(rest, mark.n));
+	if (!end && (rest.n == 0 || str_starts(mark, rest)))
 		return MODE_UNKNOWN;
-	while (rest.n && (rest.p[0] == ' ' || rest.p[0] == '\t' ||
-	    rest.p[0] == '\r' || rest.p[0] == '\n'))
-		rest = str_from(rest, 1);
-	if (!rest.n) {
-		*in = end ? *in : rest;
-		return end ? MODE_SSE : MODE_UNKNOWN;
-	}
-	if (rest.p[0] != '{' && rest.p[0] != '[')
+	if (rest.n == 0 || (rest.p[0] != '{' && rest.p[0] != '['))
 		return MODE_SSE;
 	*in = rest;
 	return MODE_JSON;

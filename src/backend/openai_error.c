@@ -386,23 +386,24 @@ static int learn(struct call *c, enum openai_param p, int was_sent)
 	return 1;
 }
 
-static int learn_special(struct call *c, const struct said *s)
+/* Refusals that ask for something else than leaving a parameter out. *known:
+ * it was one of them, whether new or not. */
+static int learn_special(struct call *c, const struct said *s, int *known)
 {
-	if (HAS(s->text, S("non-empty for OBJECT")))
+	*known = 1;
+	if (has(s->text, S("non-empty for OBJECT")))
 		return learn(c, PARAM_EMPTY_OBJECT, 1);
 	if (names(s->text, S("reasoning_content"), 0))
 		return learn(c, PARAM_REASONING_SPACE, 1);
-	if (!says_unsupported(s))
-		return 0;
-	if (has(s->text, S("tools")) &&
-	    names(s->text, S("reasoning_effort"), 0) &&
-	    learn(c, PARAM_EFFORT_NONE, 1))
-		return 1;
-	if (str_eq(s->param, S("max_tokens")) ||
+	if (says_unsupported(s) && has(s->text, S("tools")) &&
+	    names(s->text, S("reasoning_effort"), 0))
+		return learn(c, PARAM_EFFORT_NONE, 1);
+	if (says_unsupported(s) && (str_eq(s->param, S("max_tokens")) ||
 	    str_eq(s->param, S("max_completion_tokens")) ||
 	    names(s->text, S("max_tokens"), 0) ||
-	    names(s->text, S("max_completion_tokens"), 0))
+	    names(s->text, S("max_completion_tokens"), 0)))
 		return learn(c, PARAM_MAX_SWAP, 1);
+	*known = 0;
 	return 0;
 }
 
@@ -410,12 +411,11 @@ static int learn_special(struct call *c, const struct said *s)
 static int learn_param(struct call *c, const struct said *s)
 {
 	uint64_t sent = openai_state(c)->sent.sent_params;
+	int known, learned = learn_special(c, s, &known);
 	size_t i;
 
-	if (learn_special(c, s))
-		return 1;
-	if (!says_unsupported(s))
-		return 0;
+	if (known || !says_unsupported(s))
+		return learned;
 	for (i = 0; i < COUNT(params); i++)
 		if (str_eq(s->param, params[i].name) &&
 		    learn(c, params[i].param, (int)(sent >>
