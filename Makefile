@@ -87,6 +87,9 @@ static: ## build/static/claudecodex: one stripped file without dependencies; mus
 		LDFLAGS='-static -no-pie -s -Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack'
 	@size $(B)/static/claudecodex
 
+release: static ## static binaries for arm64, armhf, mipsel, s390x, tried under qemu
+	+@MAKE='$(MAKE) --no-print-directory' tools/release $(B)/release $(ARCHS)
+
 run: $(B)/claudecodex ## build and start in the foreground; unconfigured, the demo answers
 	@exec tools/run $(B)/claudecodex $(ARGS)
 
@@ -148,8 +151,8 @@ help: ## this list
 		awk '{ i = index($$0, ":"); printf "make %-16s %s\n", \
 		substr($$0, 1, i - 1), substr($$0, i + 1) }'
 
-.PHONY: all libclaudecodex.a static run unit test check lint fuzz fuzzers \
-	interop bench size install clean help
+.PHONY: all libclaudecodex.a static release run unit test check lint fuzz \
+	fuzzers interop bench size install clean help
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $(patsubst %,%.d,$(UNIT) $(GOLDEN) $(FUZZ) $(LIVE)) \
 	$(B)/tests/fuzz/replay.d
