@@ -12,12 +12,6 @@
  * SPDX-License-Identifier: MIT */
 #include "sse.h"
 
-enum {
-	WINDOW = 512	/* bytes looked through for LF before those in front of
-			 * it for CR: without it, a stream that has only one of
-			 * the two would be read to its end for every line */
-};
-
 struct line {
 	struct str field, value;
 	size_t at, next;	/* where it and the following line begin */
@@ -28,14 +22,16 @@ static int is_eol(char c)
 	return c == '\r' || c == '\n';
 }
 
-/* Offset of the first CR or LF at or after at; s.n when there is none. */
+/* Offset of the first CR or LF at or after at; s.n when there is none. LF is
+ * looked for in windows that double, then CR in front of it: a stream that has
+ * only one of the two is so not read to its end for every line. */
 static size_t line_end(struct str s, size_t at)
 {
+	size_t n, size = 256;
 	struct str w;
-	size_t n;
 
-	for (; at < s.n; at += w.n) {
-		w = str_head(str_from(s, at), WINDOW);
+	for (; at < s.n; at += w.n, size *= 2) {
+		w = str_head(str_from(s, at), size);
 		n = str_chr(w, '\n');
 		n = str_chr(str_head(w, n), '\r');
 		if (n < w.n)

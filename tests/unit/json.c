@@ -185,7 +185,7 @@ static void test_depth(void)
 	T_INT(json_parse(&doc, s, &a, &e), OK, "128 objects");
 }
 
-/* Hostile shapes: the time of each, for 4 MB, in a generous bound that any
+/* Hostile shapes: the time of each, for 1 MB, in a generous bound that any
  * quadratic way through them passes a hundredfold. */
 static void test_hostile(void)
 {
@@ -216,7 +216,7 @@ static void test_hostile(void)
 		json_get(v, S("none"));
 		json_at(v, json_count(v) - 1);
 		t = seconds() - t;
-		T(t < 2, "1 MB of %s takes %.3f s", shapes[i].unit, t);
+		T(t < 5, "1 MB of %s takes %.3f s", shapes[i].unit, t);
 	}
 }
 
