@@ -34,6 +34,12 @@ const char *fault_type(int status);
 /* {"type":"error","error":{...},"request_id":"..."} */
 void fault_write(struct buf *b, const struct fault *f, struct str request_id);
 
+/* Writes text without what must not be shown: the secrets, each wherever it
+ * stands, and everything shaped like a key ("sk-...", "Bearer ...", "AKIA...",
+ * "AIza...", "ghp_..."), as "***". */
+void mask_secrets(struct buf *b, struct str text, const struct str *secrets,
+    size_t n);
+
 /* ---- notes: what translation did to the request ----------------------- */
 
 enum { NOTES_MAX = 48 };	/* distinct; more are only counted */
@@ -282,15 +288,10 @@ void event_write_ping(struct buf *b);
 struct fold {
 	struct buf *b;
 	int edits;
-	int any;		/* a block was written */
-	enum block_type block;
-	size_t input_at;	/* where a tool's input begins */
-	struct jstr signature;	/* points into b */
-	int carry;		/* half an escape held over pieces */
-	char held[16];
-	size_t nheld;
-	struct event start;	/* id and model, for the tail */
-	char id[64];
+	int any;		/* blocks written */
+	enum block_type block;	/* of the open one */
+	size_t input_at;	/* where its input begins */
+	size_t signed_at;	/* where its signature member begins; 0: none */
 };
 void fold_init(struct fold *f, struct buf *b, int edits);
 void fold_event(struct fold *f, const struct event *e);
