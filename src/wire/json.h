@@ -48,7 +48,8 @@ struct json_error {
  * caller's and must stay where it is while views are used. err may be NULL. */
 int json_parse(struct json *doc, struct str text, struct arena *a,
     struct json_error *err);
-/* The validator alone: OK or E_BAD/E_LIMIT; *ntok gets the token count. */
+/* The validator alone: OK or E_BAD/E_LIMIT; *ntok gets the token count. Both
+ * pointers may be NULL. */
 int json_check(struct str text, size_t *ntok, struct json_error *err);
 
 struct jv json_root(const struct json *doc);
@@ -86,7 +87,7 @@ int json_next(struct json_iter *it);
  * becomes a NUL byte. Writes at most raw.n bytes. */
 void json_unescape(struct buf *b, struct jstr s);
 /* Unescaped copy; the slice itself, uncopied, when it has no escape.
- * p NULL when the arena is full. */
+ * p NULL when the arena is full, and never else. */
 struct str json_text(struct arena *a, struct jstr s);
 /* Equality after unescaping, without a copy. */
 int jstr_eq(struct jstr s, struct str text);
@@ -120,7 +121,10 @@ struct json_scan {
 	int depth;
 	unsigned char started, in_string, escape, done, bad;
 };
-/* Returns how many bytes belong to the value (all, until it is done). */
+/* Returns how many bytes belong to the value (all, until it is done). A bracket
+ * that closes nothing, or nesting past the limit, makes it bad: all bytes are
+ * the value's from then on, and it is never done. A number or a word alone is
+ * done by the first byte behind it. */
 size_t json_scan(struct json_scan *s, struct str piece);
 
 #endif
