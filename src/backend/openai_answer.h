@@ -3,6 +3,8 @@
  * openai_decode.c  frames, chunks and whole answers; usage; the end
  * openai_text.c    text and reasoning on their way to the client
  * openai_calls.c   tool calls put together from pieces
+ * openai_piece.c   memory, ropes, characters cut in two
+ * openai_envelope.c  what an upstream wants to see again
  * openai_repair.c  arguments that are not quite JSON
  *
  * Memory is the call's arena, used from both ends: tokens of the chunk in hand
@@ -160,7 +162,7 @@ static inline struct openai_state *openai_state(const struct call *c)
 	return c->state;
 }
 
-/* ---- openai_text.c ---- */
+/* ---- openai_piece.c ---- */
 
 void *keep_get(struct call *c, size_t n);	/* NULL: full; zeroed */
 struct str keep_str(struct call *c, struct str s);
@@ -175,6 +177,7 @@ struct str rope_flat(struct arena *a, const struct rope *r);
 
 /* Code point of the character at s.p[*at], which is moved past it. */
 uint32_t jchar(struct str s, size_t *at);
+int jchar_blank(uint32_t ch);
 int jstr_blank(struct jstr s);	/* empty counts */
 
 /* Gives the piece to out in whole characters, with what was held before it;
@@ -187,10 +190,11 @@ void carry_flush(struct call *c, struct carry *k,
 /* answer_text without lone surrogates. */
 void emit_text(struct call *c, struct jstr piece);
 
+/* ---- openai_text.c ---- */
+
 void text_begin(struct call *c);
 void text_content(struct call *c, struct jstr piece);
 void text_reasoning(struct call *c, struct jstr piece);
-void text_details(struct call *c, struct jv details);
 /* Gives out what filters hold back: nothing joins on to it. */
 void text_flush(struct call *c);
 /* What waited for a call to close. */
@@ -200,9 +204,16 @@ void text_close(struct call *c);
 /* Before a call opens: what only an envelope can carry gets one, in a thinking
  * block without text. */
 void text_carrier(struct call *c, int needed);
-/* What the cache keeps for one call (OA-66), as an envelope's JSON. sparse:
- * the thought signature alone. */
-void text_kept(struct buf *b, struct call *c, const struct slot *s,
+
+/* ---- openai_envelope.c ---- */
+
+/* Takes the elements of a reasoning_details array, if they must return. */
+void envelope_details(struct call *c, struct jv details);
+/* The JSON for a thinking block's signature: what none had so far. */
+void envelope_write(struct buf *b, struct call *c);
+/* What the cache keeps for one call (OA-66). sparse: the thought signature
+ * alone. */
+void envelope_keep(struct buf *b, struct call *c, const struct slot *s,
     int sparse);
 
 /* ---- openai_calls.c ---- */

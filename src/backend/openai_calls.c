@@ -424,8 +424,7 @@ static uint32_t first_char(struct jstr piece)
 	uint32_t ch = ' ';
 	size_t at = 0;
 
-	while (at < piece.raw.n && (ch == ' ' || ch == '\n' || ch == '\r' ||
-	    ch == '\t'))
+	while (at < piece.raw.n && jchar_blank(ch))
 		ch = jchar(piece.raw, &at);
 	return ch;
 }
@@ -667,10 +666,10 @@ void calls_keep(struct call *c)
 
 		if (s->state != SLOT_CLOSED || s->nout == 0)
 			continue;
-		text_kept(&b, c, s, 0);
+		envelope_keep(&b, c, s, 0);
 		if (b.full) {
 			b = buf_on(room, sizeof room);
-			text_kept(&b, c, s, 1);
+			envelope_keep(&b, c, s, 1);
 		}
 		if (b.n && !b.full)
 			openai_keep(c, slot_out(s), buf_str(&b));

@@ -303,7 +303,7 @@ static void content_in(struct call *c, struct jstr piece)
 	}
 	while (at < piece.raw.n) {
 		ch = jchar(piece.raw, &at);
-		if (ch == ' ' || ch == '\n' || ch == '\r' || ch == '\t')
+		if (jchar_blank(ch))
 			continue;
 		if (ch == '{' || ch == '<') {
 			rope_put(c, r, piece.raw);
@@ -395,7 +395,7 @@ static void take_reasoning(struct call *c, struct jv d)
 	}
 	if (!any && !text.raw.n)
 		text_reasoning(c, json_str(json_get(d, S("thinking"))));
-	text_details(c, details);
+	envelope_details(c, details);
 }
 
 static void take_content(struct call *c, struct jv d)
@@ -564,8 +564,18 @@ static int take_whole(struct call *c, const struct json *doc)
 
 /* ---- frames ------------------------------------------------------------ */
 
+/* Whether s ends in a backslash that is an escape's first half. */
+static int open_escape(struct str s)
+{
+	size_t n = 0;
+
+	while (n < s.n && s.p[s.n - 1 - n] == '\\')
+		n++;
+	return n % 2 != 0;
+}
+
 /* Bytes that aren't UTF-8 become \udcXX, so that a character cut between two
- * chunks can be put together again (OA-79). */
+ * chunks can be put together again (OA-79). Empty when that makes no JSON. */
 static struct str with_bytes(struct arena *a, struct str s)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -578,6 +588,8 @@ static struct str with_bytes(struct arena *a, struct str s)
 		s = str_from(s, n);
 		if (!s.n)
 			break;
+		if (open_escape(buf_str(&b)))
+			return S("");
 		buf_put(&b, S("\\udc"));
 		buf_chr(&b, hex[(unsigned char)s.p[0] >> 4]);
 		buf_chr(&b, hex[s.p[0] & 15]);

@@ -19,11 +19,6 @@ struct walk {
 	char open[JSON_DEPTH_MAX];	/* what closes each level */
 };
 
-static int is_blank(char c)
-{
-	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
 static int is_hex(char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') ||
@@ -73,7 +68,7 @@ static size_t walk_word(struct buf *b, struct str s)
 	};
 	size_t n = 0, i;
 
-	while (n < s.n && !is_blank(s.p[n]) &&
+	while (n < s.n && !jchar_blank((unsigned char)s.p[n]) &&
 	    !memchr("{}[],:\"", s.p[n], 7))
 		n++;
 	if (n == 0 || n < s.n)
@@ -154,7 +149,7 @@ int repair_suffix(struct buf *b, struct str text)
 	size_t n;
 
 	while (text.n) {
-		if (is_blank(text.p[0]))
+		if (jchar_blank((unsigned char)text.p[0]))
 			n = 1;
 		else if (memchr("{}[],:", text.p[0], 6))
 			n = (size_t)walk_mark(&w, text.p[0]);
