@@ -1,6 +1,7 @@
 /* openai_answer.h -- what the parts of the receiving side share.
  *
- * openai_decode.c  frames, chunks and whole answers; usage; the end
+ * openai_decode.c  frames; usage; the end
+ * openai_chunk.c   what one chunk, or a whole answer, says
  * openai_text.c    text and reasoning on their way to the client
  * openai_calls.c   tool calls put together from pieces
  * openai_piece.c   memory, ropes, characters cut in two
@@ -161,6 +162,25 @@ static inline struct openai_state *openai_state(const struct call *c)
 {
 	return c->state;
 }
+
+/* ---- openai_chunk.c ---- */
+
+/* The parts of a chunk or of a whole answer; absent ones are absent. */
+struct chunk {
+	struct jv root, error, usage;
+	int any_choice;
+	struct jv delta, message, finish, stop;	/* of the choice */
+};
+
+/* named_error: the event's name says that it is one. */
+struct chunk chunk_read(const struct json *doc, int named_error);
+void chunk_delta(struct call *c, struct jv delta);
+/* The message of a whole answer. Its calls are put together first, so that an
+ * envelope can name them, and go out with calls_finish. */
+void chunk_message(struct call *c, struct jv message);
+void chunk_finish(struct call *c, const struct chunk *k);
+/* At the end: was the text a call (OA-109)? Else it is text after all. */
+void chunk_maybe_call(struct call *c);
 
 /* ---- openai_piece.c ---- */
 

@@ -208,8 +208,6 @@ static void give_reasoning(struct call *c)
 		emit_text(c, (struct jstr){ link_str(l) });
 }
 
-static void maybe_call_end(struct call *c);
-
 static int finish(struct call *c)
 {
 	struct openai_state *st = openai_state(c);
@@ -220,7 +218,7 @@ static int finish(struct call *c)
 
 	answer_start(&c->answer);
 	if (!st->cut)
-		maybe_call_end(c);
+		chunk_maybe_call(c);
 	text_flush(c);
 	calls_finish(c);
 	text_later(c);
@@ -272,232 +270,7 @@ static int judge(struct call *c, int clean)
 	return fail(c, 502, S("it closed the stream early"));
 }
 
-/* ---- text that may be a call (OA-109) ---------------------------------- */
-
-static void maybe_call_give(struct call *c)
-{
-	struct openai_state *st = openai_state(c);
-	struct link *l;
-
-	st->plain = 1;
-	for (l = st->maybe_call.first; l && l->n; l = l->next)
-		text_content(c, (struct jstr){ link_str(l) });
-	rope_clear(&st->maybe_call);
-}
-
-static void content_in(struct call *c, struct jstr piece)
-{
-	struct openai_state *st = openai_state(c);
-	struct rope *r = &st->maybe_call;
-	size_t at = 0;
-	uint32_t ch;
-
-	if (!st->flags->text_calls || !st->sent.nnames || st->plain ||
-	    st->slots) {
-		text_content(c, piece);
-		return;
-	}
-	if (r->n) {
-		rope_put(c, r, piece.raw);
-		return;
-	}
-	while (at < piece.raw.n) {
-		ch = jchar(piece.raw, &at);
-		if (jchar_blank(ch))
-			continue;
-		if (ch == '{' || ch == '<') {
-			rope_put(c, r, piece.raw);
-			return;
-		}
-		st->plain = 1;
-		break;
-	}
-	text_content(c, piece);
-}
-
-static void maybe_call_end(struct call *c)
-{
-	struct openai_state *st = openai_state(c);
-	char *before = c->a->cur;
-	struct str text;
-	struct json doc;
-	struct jstr name;
-
-	if (st->maybe_call.n == 0)
-		return;
-	text = rope_flat(c->a, &st->maybe_call);
-	if (text.p)
-		text = str_trim(json_text(c->a, (struct jstr){ text }));
-	if (str_starts(text, S("<tool_call>")) &&
-	    str_ends(text, S("</tool_call>")))
-		text = str_from(str_head(text, text.n - 12), 11);
-	if (!st->slots && json_parse(&doc, text, c->a, NULL) == OK) {
-		name = json_str(json_get(json_root(&doc), S("name")));
-		if (name.raw.n && calls_name(c, &name) &&
-		    json_type(json_get(json_root(&doc), S("arguments"))) ==
-		    JSON_OBJECT) {
-			rope_clear(&st->maybe_call);
-			st->gathering = 0;
-			calls_take(c, json_root(&doc));
-		}
-	}
-	c->a->cur = before;
-	maybe_call_give(c);
-}
-
-/* ---- what a chunk says ------------------------------------------------- */
-
-/* Text in an array of parts (OA-103); Mistral puts thoughts there too. */
-static void take_part(struct call *c, struct jv part)
-{
-	struct openai_state *st = openai_state(c);
-	struct jv thoughts = json_get(part, S("thinking"));
-	struct jstr refusal = json_str(json_get(part, S("refusal")));
-	struct json_iter it = json_iter(thoughts);
-
-	if (json_type(part) == JSON_STRING) {
-		content_in(c, json_str(part));
-		return;
-	}
-	text_reasoning(c, json_str(thoughts));
-	while (json_type(thoughts) == JSON_ARRAY && json_next(&it))
-		text_reasoning(c, json_str(json_get(it.value, S("text"))));
-	content_in(c, json_str(json_get(part, S("text"))));
-	if (refusal.raw.n) {
-		st->refused = 1;
-		rope_put(c, &st->refusal, refusal.raw);
-		content_in(c, refusal);
-	}
-}
-
-/* The first of the fields that has any (OA-63). Details are taken in all
- * cases, for sending them back. */
-static void take_reasoning(struct call *c, struct jv d)
-{
-	static const struct str fields[] = {
-		{ "reasoning_content", 17 }, { "reasoning", 9 }
-	};
-	struct jv details = json_get(d, S("reasoning_details"));
-	struct json_iter it = json_iter(details);
-	struct jstr text = { { NULL, 0 } };
-	int any = 0;
-	size_t i;
-
-	for (i = 0; i < COUNT(fields) && !text.raw.n; i++)
-		text = json_str(json_get(d, fields[i]));
-	any = text.raw.n != 0;
-	text_reasoning(c, text);
-	while (!any && json_type(details) == JSON_ARRAY && json_next(&it)) {
-		text = json_str(json_get(it.value, S("text")));
-		if (!text.raw.n)
-			text = json_str(json_get(it.value, S("summary")));
-		text_reasoning(c, text);
-	}
-	if (!any && !text.raw.n)
-		text_reasoning(c, json_str(json_get(d, S("thinking"))));
-	envelope_details(c, details);
-}
-
-static void take_content(struct call *c, struct jv d)
-{
-	struct openai_state *st = openai_state(c);
-	struct jv content = json_get(d, S("content"));
-	struct jstr refusal = json_str(json_get(d, S("refusal")));
-	struct jv google = json_get(json_get(d, S("extra_content")),
-	    S("google"));
-	struct json_iter it = json_iter(content);
-
-	if (json_type(content) == JSON_ARRAY)
-		while (json_next(&it))
-			take_part(c, it.value);
-	else if (json_true(json_get(google, S("thought"))) &&
-	    st->think.state != TH_IN &&
-	    !jstr_starts(json_str(content), S("<thought>")))
-		text_reasoning(c, json_str(content));
-	else
-		content_in(c, json_str(content));
-	if (refusal.raw.n) {
-		st->refused = 1;
-		rope_put(c, &st->refusal, refusal.raw);
-		content_in(c, refusal);
-	}
-	calls_signature(c, json_str(json_get(google,
-	    S("thought_signature"))));
-}
-
-static void take_calls(struct call *c, struct jv d)
-{
-	struct jv calls = json_get(d, S("tool_calls"));
-	struct jv legacy = json_get(d, S("function_call"));
-	struct json_iter it = json_iter(calls);
-
-	if (json_type(calls) == JSON_ARRAY)
-		while (json_next(&it))
-			calls_take(c, it.value);
-	else if (json_type(calls) == JSON_OBJECT)
-		calls_take(c, calls);
-	else if (json_type(legacy) == JSON_OBJECT)
-		calls_take(c, legacy);
-}
-
-static void take_finish(struct call *c, struct jv choice)
-{
-	struct openai_state *st = openai_state(c);
-	struct jstr f = json_str(json_get(choice, S("finish_reason")));
-	struct jstr at = json_str(json_get(choice, S("stop_reason")));
-
-	/* The first one counts; some servers repeat it with the usage. */
-	if (f.raw.n && !st->finish.raw.n)
-		st->finish.raw = keep_str(c, f.raw);
-	if (at.raw.n && !st->stopped_at.raw.n)
-		st->stopped_at.raw = keep_str(c, at.raw);
-}
-
-/* The first choice, by number where there are numbers (OA-77). */
-static struct jv choice_of(struct jv root)
-{
-	struct json_iter it = json_iter(json_get(root, S("choices")));
-	struct jv none = { NULL, 0 };
-
-	while (!it.object && json_next(&it))
-		if (json_int(json_get(it.value, S("index")), 0) == 0)
-			return it.value;
-	return none;
-}
-
-static int present(struct jv v)
-{
-	switch (json_type(v)) {
-	case JSON_ABSENT: case JSON_NULL: case JSON_FALSE:
-		return 0;
-	case JSON_STRING:
-		return json_str(v).raw.n > 0;
-	case JSON_TRUE: case JSON_NUMBER: case JSON_ARRAY: case JSON_OBJECT:
-		break;
-	}
-	return 1;
-}
-
-/* An array stands for its first element (OA-75). */
-static struct jv root_of(const struct json *doc)
-{
-	struct jv root = json_root(doc);
-
-	return json_type(root) == JSON_ARRAY ? json_at(root, 0) : root;
-}
-
-/* The error a chunk carries, else absent (OA-95). */
-static struct jv error_of(struct jv root, int named_error)
-{
-	struct jv e = json_get(root, S("error")), none = { NULL, 0 };
-
-	if (present(e))
-		return e;
-	if (named_error || json_is(json_get(root, S("object")), S("error")))
-		return root;
-	e = json_get(choice_of(root), S("error"));
-	return present(e) ? e : none;
-}
+/* ---- chunks ------------------------------------------------------------ */
 
 static int after_chunk(struct call *c)
 {
@@ -515,49 +288,33 @@ static int after_chunk(struct call *c)
 static int take_chunk(struct call *c, const struct json *doc, int named_error)
 {
 	struct openai_state *st = openai_state(c);
-	struct jv root = root_of(doc), choice = choice_of(root), d, usage;
-	struct jv error = error_of(root, named_error);
+	struct chunk k = chunk_read(doc, named_error);
 
-	if (json_type(error) != JSON_ABSENT)
-		return fail_with(c, error, doc->text);
-	d = json_get(choice, S("delta"));
-	if (json_type(d) != JSON_OBJECT && !st->any)
-		d = json_get(choice, S("message"));
-	take_reasoning(c, d);
-	take_content(c, d);
-	take_calls(c, d);
-	take_finish(c, choice);
-	usage = json_get(root, S("usage"));
-	if (json_type(usage) == JSON_OBJECT)
-		take_usage(c, usage);
+	if (json_type(k.error) != JSON_ABSENT)
+		return fail_with(c, k.error, doc->text);
+	if (json_type(k.delta) == JSON_OBJECT)
+		chunk_delta(c, k.delta);
+	else if (!st->any)
+		chunk_delta(c, k.message);
+	chunk_finish(c, &k);
+	if (json_type(k.usage) == JSON_OBJECT)
+		take_usage(c, k.usage);
 	return after_chunk(c);
 }
 
 static int take_whole(struct call *c, const struct json *doc)
 {
-	struct openai_state *st = openai_state(c);
-	struct jv root = root_of(doc), choice = choice_of(root), d;
-	struct jv error = error_of(root, 0);
-	struct slot *s;
+	struct chunk k = chunk_read(doc, 0);
 
-	if (json_type(error) != JSON_ABSENT)
-		return fail_with(c, error, doc->text);
-	if (json_type(choice) == JSON_ABSENT)
+	if (json_type(k.error) != JSON_ABSENT)
+		return fail_with(c, k.error, doc->text);
+	if (!k.any_choice)
 		return fail(c, 502, S("it returned no choices"));
-	take_usage(c, json_get(root, S("usage")));
-	take_finish(c, choice);
-	d = json_get(choice, S("message"));
-	if (json_type(d) != JSON_OBJECT)
-		d = json_get(choice, S("delta"));
-	/* Calls are put together first, so that an envelope can name them, and
-	 * go out last. */
-	st->gathering = 1;
-	take_calls(c, d);
-	for (s = st->slots; s; s = s->next)
-		calls_id(c, s);
-	take_reasoning(c, d);
-	take_content(c, d);
-	if (is_error(st->finish) || st->full)
+	take_usage(c, k.usage);
+	chunk_finish(c, &k);
+	chunk_message(c, json_type(k.message) == JSON_OBJECT ? k.message :
+	    k.delta);
+	if (is_error(openai_state(c)->finish) || openai_state(c)->full)
 		return after_chunk(c);
 	return finish(c);
 }
@@ -674,7 +431,7 @@ static int take_count(struct call *c, const struct json *doc)
 	static const struct str fields[] = {
 		{ "count", 5 }, { "input_tokens", 12 }, { "totalTokens", 11 }
 	};
-	struct jv root = root_of(doc), v;
+	struct jv root = json_root(doc), v;
 	size_t i;
 
 	for (i = 0; i < COUNT(fields); i++) {
