@@ -2,10 +2,9 @@
  *
  * One compression function in up to three forms. x86 asks the CPU at run
  * time; ARMv8 decides when compiled (asking there needs the system, which
- * this floor doesn't know). The answer isn't kept: that would be a global
- * that changes. Instead only runs long enough to repay the question ask it,
- * which is also why a short message never pays for a CPUID that a hypervisor
- * must emulate.
+ * this floor doesn't know). The answer is kept with the digest, as anything
+ * wider would be a global that changes, and is asked for by the first run
+ * that is long enough to repay the question: a hypervisor must emulate it.
  *
  * No memory but the caller's. Not a defence against timing of table look-ups:
  * there are none in any form. What held key bytes on the stack is wiped.
@@ -24,10 +23,15 @@
 #include <arm_neon.h>
 #endif
 
+#ifdef SHA256_X86
+enum { UNKNOWN, PORTABLE, FAST };	/* struct sha256's form */
+#endif
+
 enum {
 	ROUNDS = 64,
-	ASK_BLOCKS = 16		/* 1 KiB takes some 4 us in portable form; an
-				 * emulated CPUID takes 1 to 2 */
+	ASK_BLOCKS = 48		/* 3 KiB take 9 us in portable form, 2 with the
+				 * CPU's help; asking, when a hypervisor
+				 * emulates CPUID, takes up to 7 */
 };
 
 static const uint32_t k256[ROUNDS] = {
@@ -70,80 +74,81 @@ static void store32(unsigned char *p, uint32_t v)
 	p[3] = (unsigned char)v;
 }
 
-/* One round, with the eight names rotated by the caller instead of moved. */
-static inline void step(uint32_t a, uint32_t b, uint32_t c, uint32_t *d,
+/* One round, with the eight names rotated by the caller instead of moved.
+ * The majority of a, b, c is b where a and b agree and otherwise c, which is
+ * b ^ ((a ^ b) & (b ^ c)); a ^ b is the next round's b ^ c, and returned. */
+static inline uint32_t step(uint32_t a, uint32_t b, uint32_t bc, uint32_t *d,
 	uint32_t e, uint32_t f, uint32_t g, uint32_t *h, uint32_t kw)
 {
-	uint32_t t = *h + kw + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) +
-	    (g ^ (e & (f ^ g)));
+	uint32_t ab = a ^ b, t = *h + kw + (g ^ (e & (f ^ g))) +
+	    (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25));
 
 	*d += t;
-	*h = t + (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) +
-	    ((a & b) | (c & (a | b)));
+	*h = t + (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) + (b ^ (ab & bc));
+	return ab;
 }
 
-/* The schedule's next word in place of the one sixteen before. */
-static inline uint32_t next(uint32_t w[16], int i)
+static void schedule(uint32_t w[ROUNDS], const char *p)
 {
-	uint32_t x = w[(i + 1) & 15], y = w[(i + 14) & 15];
+	int i;
 
-	return w[i & 15] += (ror(x, 7) ^ ror(x, 18) ^ x >> 3) +
-	    w[(i + 9) & 15] + (ror(y, 17) ^ ror(y, 19) ^ y >> 10);
+	for (i = 0; i < 16; i++)
+		w[i] = load32(p + 4 * i);
+	for (; i < ROUNDS; i++) {
+		uint32_t x = w[i - 15], y = w[i - 2];
+
+		w[i] = w[i - 16] + (ror(x, 7) ^ ror(x, 18) ^ x >> 3) +
+		    w[i - 7] + (ror(y, 17) ^ ror(y, 19) ^ y >> 10);
+	}
 }
 
 /* Where the other form is certain, only the tests compare with this one. */
 #ifdef SHA256_ARM
 __attribute__((unused))
 #endif
-static void blocks_portable(uint32_t h[8], const char *p, size_t n)
+static void blocks_portable(uint32_t s[8], const char *p, size_t n)
 {
-	uint32_t w[16], s[8];
-	int i, j;
+	uint32_t w[ROUNDS], x;
+	uint32_t a = s[0], b = s[1], c = s[2], d = s[3];
+	uint32_t e = s[4], f = s[5], g = s[6], h = s[7];
+	int i;
 
 	for (; n; n--, p += SHA256_BLOCK) {
-		memcpy(s, h, sizeof(s));
-		for (i = 0; i < 16; i++)
-			w[i] = load32(p + 4 * i);
+		schedule(w, p);
+		x = b ^ c;
 		for (i = 0; i < ROUNDS; i += 8) {
-			uint32_t kw[8];
+			const uint32_t *k = k256 + i, *v = w + i;
 
-			for (j = 0; j < 8; j++)
-				kw[j] = k256[i + j] + (i < 16 ? w[i + j] :
-				    next(w, i + j));
-			step(s[0], s[1], s[2], s + 3, s[4], s[5], s[6], s + 7,
-			    kw[0]);
-			step(s[7], s[0], s[1], s + 2, s[3], s[4], s[5], s + 6,
-			    kw[1]);
-			step(s[6], s[7], s[0], s + 1, s[2], s[3], s[4], s + 5,
-			    kw[2]);
-			step(s[5], s[6], s[7], s + 0, s[1], s[2], s[3], s + 4,
-			    kw[3]);
-			step(s[4], s[5], s[6], s + 7, s[0], s[1], s[2], s + 3,
-			    kw[4]);
-			step(s[3], s[4], s[5], s + 6, s[7], s[0], s[1], s + 2,
-			    kw[5]);
-			step(s[2], s[3], s[4], s + 5, s[6], s[7], s[0], s + 1,
-			    kw[6]);
-			step(s[1], s[2], s[3], s + 4, s[5], s[6], s[7], s + 0,
-			    kw[7]);
+			x = step(a, b, x, &d, e, f, g, &h, k[0] + v[0]);
+			x = step(h, a, x, &c, d, e, f, &g, k[1] + v[1]);
+			x = step(g, h, x, &b, c, d, e, &f, k[2] + v[2]);
+			x = step(f, g, x, &a, b, c, d, &e, k[3] + v[3]);
+			x = step(e, f, x, &h, a, b, c, &d, k[4] + v[4]);
+			x = step(d, e, x, &g, h, a, b, &c, k[5] + v[5]);
+			x = step(c, d, x, &f, g, h, a, &b, k[6] + v[6]);
+			x = step(b, c, x, &e, f, g, h, &a, k[7] + v[7]);
 		}
-		for (i = 0; i < 8; i++)
-			h[i] += s[i];
+		a = s[0] += a;
+		b = s[1] += b;
+		c = s[2] += c;
+		d = s[3] += d;
+		e = s[4] += e;
+		f = s[5] += f;
+		g = s[6] += g;
+		h = s[7] += h;
 	}
 }
 
 #ifdef SHA256_X86
 #define X86_SHA __attribute__((target("sha,sse4.1,ssse3")))
 
-/* Leaf 1 for SSSE3 and SSE4.1 (byte shuffle, blend), leaf 7 for SHA. All of
- * them use only SSE registers, so the system's support needs no question. */
+/* Leaf 7 says whether there is SHA; no CPU has that without SSSE3 and SSE4.1,
+ * which the code around it uses. All of it works in SSE registers, so whether
+ * the system saves those needs no question. */
 static int x86_has_sha(void)
 {
 	unsigned a, b, c, d;
 
-	if (!__get_cpuid(1, &a, &b, &c, &d) ||
-	    (c & (bit_SSSE3 | bit_SSE4_1)) != (bit_SSSE3 | bit_SSE4_1))
-		return 0;
 	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & 1u << 29);
 }
 
@@ -271,18 +276,19 @@ static void blocks_arm(uint32_t h[8], const char *p, size_t n)
 }
 #endif
 
-static void blocks(uint32_t h[8], const char *p, size_t n)
+static void blocks(struct sha256 *s, const char *p, size_t n)
 {
 #if defined(SHA256_X86)
-	if (n >= ASK_BLOCKS && x86_has_sha()) {
-		blocks_x86(h, p, n);
-		return;
-	}
-	blocks_portable(h, p, n);
+	if (s->form == UNKNOWN && n >= ASK_BLOCKS)
+		s->form = x86_has_sha() ? FAST : PORTABLE;
+	if (s->form == FAST)
+		blocks_x86(s->h, p, n);
+	else
+		blocks_portable(s->h, p, n);
 #elif defined(SHA256_ARM)
-	blocks_arm(h, p, n);
+	blocks_arm(s->h, p, n);
 #else
-	blocks_portable(h, p, n);
+	blocks_portable(s->h, p, n);
 #endif
 }
 
@@ -304,6 +310,7 @@ void sha256_init(struct sha256 *s)
 
 	memcpy(s->h, start, sizeof(start));
 	s->n = 0;
+	s->form = 0;
 }
 
 void sha256_add(struct sha256 *s, struct str bytes)
@@ -319,12 +326,12 @@ void sha256_add(struct sha256 *s, struct str bytes)
 			memcpy(s->block + have, bytes.p, n);
 		if (have + n < SHA256_BLOCK)
 			return;
-		blocks(s->h, (const char *)s->block, 1);
+		blocks(s, (const char *)s->block, 1);
 		bytes = str_from(bytes, n);
 	}
 	n = bytes.n / SHA256_BLOCK;
 	if (n)
-		blocks(s->h, bytes.p, n);
+		blocks(s, bytes.p, n);
 	bytes = str_from(bytes, n * SHA256_BLOCK);
 	if (bytes.n)
 		memcpy(s->block, bytes.p, bytes.n);
@@ -339,13 +346,13 @@ void sha256_end(struct sha256 *s, unsigned char out[SHA256_SIZE])
 	s->block[have++] = 0x80;
 	if (have > SHA256_BLOCK - 8) {
 		memset(s->block + have, 0, SHA256_BLOCK - have);
-		blocks(s->h, (const char *)s->block, 1);
+		blocks(s, (const char *)s->block, 1);
 		have = 0;
 	}
 	memset(s->block + have, 0, SHA256_BLOCK - 8 - have);
 	store32(s->block + SHA256_BLOCK - 8, (uint32_t)(bits >> 32));
 	store32(s->block + SHA256_BLOCK - 4, (uint32_t)bits);
-	blocks(s->h, (const char *)s->block, 1);
+	blocks(s, (const char *)s->block, 1);
 	for (i = 0; i < 8; i++)
 		store32(out + 4 * i, s->h[i]);
 	wipe(s, sizeof(*s));

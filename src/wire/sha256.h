@@ -12,6 +12,7 @@ struct sha256 {
 	uint32_t h[8];
 	uint64_t n;		/* bytes so far */
 	unsigned char block[SHA256_BLOCK];
+	unsigned char form;	/* sha256.c's own: what the CPU can do */
 };
 
 void sha256_init(struct sha256 *s);
