@@ -86,8 +86,8 @@ int64_t helper_deadline(const struct helper *h);
 void helper_turn(struct helper *h, int64_t now);
 
 /* Asks, or looks at the answer. OK: *answer holds it, valid until the next
- * helper_turn. E_MORE: not there yet, call again next turn. E_FAULT: *answer is a
- * reason such as "name not found"; it is remembered for a second, so that all
+ * helper_turn. E_MORE: not there yet, call again next turn. E_FAULT: *answer
+ * is a reason such as "name not found"; it is remembered for a second, so that all
  * who wait see it, and asking after that tries anew. E_LIMIT: ask is longer
  * than HELPER_ASK_MAX. */
 int helper_ask(struct helper *h, enum helper_kind kind, struct str ask,

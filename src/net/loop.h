@@ -52,8 +52,8 @@ int64_t loop_now(void);
  * records, signatures and certificates; never for a deadline. */
 int64_t loop_wall(void);
 
-/* n bytes (at most 256) from the system's generator. OK, or E_FAULT when there is none:
- * then no connection may be secured and no id made. */
+/* n bytes (at most 256) from the system's generator. OK, or E_FAULT when there
+ * is none: then no connection may be secured and no id made. */
 int loop_random(void *p, size_t n);
 
 #endif

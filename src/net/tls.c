@@ -316,8 +316,8 @@ int tls_trust(struct tls_shared *sh, struct arena *a, struct str file,
 
 /* ---- a certificate for an address ---- */
 
-/* Takes one DER element off *in: OK, or E_BAD. Only what BearSSL has found
- * well-formed comes here, so strictness serves safety, not judgement. */
+/* Takes one DER element off *in; content is another slice than in. Only what
+ * BearSSL found well-formed comes here, so strictness serves safety alone. */
 static int der_next(struct str *in, unsigned *tag, struct str *content)
 {
 	const unsigned char *p = (const unsigned char *)in->p;
@@ -358,12 +358,13 @@ static int der_find(struct str *in, unsigned want, struct str *content)
 /* Certificate, TBSCertificate, [3] extensions: the list of extensions. */
 static int der_extensions(struct str der, struct str *list)
 {
-	struct str s;
+	struct str certificate, tbs, three;
 
-	if (der_find(&der, 0x30, &s) != OK || der_find(&s, 0x30, &s) != OK ||
-	    der_find(&s, 0xa3, &s) != OK)
+	if (der_find(&der, 0x30, &certificate) != OK ||
+	    der_find(&certificate, 0x30, &tbs) != OK ||
+	    der_find(&tbs, 0xa3, &three) != OK)
 		return E_BAD;
-	return der_find(&s, 0x30, list);
+	return der_find(&three, 0x30, list);
 }
 
 /* Whether subjectAltName (2.5.29.17) has the address as an iPAddress. */
@@ -533,8 +534,9 @@ static struct str alert_text(int alert)
 {
 	switch (alert) {
 	case 40:
-		return S("the server accepts none of our ciphers "
-		    "(TLS 1.2 with ECDHE and AES-GCM or ChaCha20)");
+		return S("the server accepts none of our ciphers (TLS 1.2 "
+		    "with ECDHE and AES-GCM or ChaCha20), or it asks for a "
+		    "client certificate");
 	case 42:
 	case 43:
 	case 46:
@@ -610,6 +612,8 @@ static struct str protocol_text(int err)
 	case BR_ERR_BAD_CIPHER_SUITE:
 	case BR_ERR_INVALID_ALGORITHM:
 		return S("the server chose an algorithm that was not offered");
+	case BR_ERR_WRONG_KEY_USAGE:
+		return S("the certificate's key is not for this use");
 	case BR_ERR_BAD_FINISHED:
 		return S("the handshake was tampered with");
 	case BR_ERR_TOO_LARGE:
