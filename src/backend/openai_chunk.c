@@ -70,7 +70,7 @@ static void maybe_call_give(struct call *c)
 	struct link *l;
 
 	st->plain = 1;
-	for (l = st->maybe_call.first; l && l->n; l = l->next)
+	for (l = st->maybe_call.first; l; l = l->next)
 		text_content(c, (struct jstr){ link_str(l) });
 	rope_clear(&st->maybe_call);
 }

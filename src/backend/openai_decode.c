@@ -204,7 +204,7 @@ static void give_reasoning(struct call *c)
 	text_close(c);
 	answer_open(&c->answer, B_TEXT, (struct jstr){ { NULL, 0 } },
 	    (struct jstr){ { NULL, 0 } });
-	for (l = r.first; l && l->n; l = l->next)
+	for (l = r.first; l; l = l->next)
 		emit_text(c, (struct jstr){ link_str(l) });
 }
 

@@ -1,8 +1,8 @@
 /* openai_envelope.c -- what an upstream wants to see again (OA-62..OA-67).
  *
  * Opaque data travels in the signature of a thinking block, as JSON: clients
- * send those back untouched. What belongs to a call is kept here as well, by the
- * call's id, since thinking is not always shown.
+ * send those back untouched. What belongs to a call is kept here as well, by
+ * the call's id, since thinking is not always shown.
  *
  * SPDX-License-Identifier: MIT */
 #include "openai_answer.h"
@@ -30,7 +30,7 @@ static void put_rope(struct buf *b, const struct rope *r)
 	const struct link *l;
 
 	buf_chr(b, '"');
-	for (l = r->first; l && l->n; l = l->next)
+	for (l = r->first; l; l = l->next)
 		json_put(b, (struct jstr){ link_str(l) });
 	buf_chr(b, '"');
 }
@@ -200,8 +200,7 @@ static void take_detail(struct call *c, struct jv v)
 	rope_put(c, &d->text, json_str(text).raw);
 	rope_put(c, &d->summary, json_str(summary).raw);
 	rope_put(c, &d->data, json_str(data).raw);
-	if (json_type(text) != JSON_STRING && json_type(data) != JSON_STRING &&
-	    json_type(summary) != JSON_STRING && !d->signature.n)
+	if (!d->text.n && !d->summary.n && !d->data.n && !d->signature.n)
 		d->raw = keep_str(c, json_raw(v));
 }
 

@@ -91,7 +91,7 @@ struct str rope_flat(struct arena *a, const struct rope *r)
 
 	if (!p)
 		return (struct str){ NULL, 0 };
-	for (l = r->first; l && l->n; l = l->next) {
+	for (l = r->first; l; l = l->next) {
 		memcpy(p + n, l + 1, l->n);
 		n += l->n;
 	}

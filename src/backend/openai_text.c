@@ -27,7 +27,7 @@ static void emit_rope(struct call *c, struct rope *r)
 {
 	struct link *l;
 
-	for (l = r->first; l && l->n; l = l->next)
+	for (l = r->first; l; l = l->next)
 		emit_text(c, (struct jstr){ link_str(l) });
 	rope_clear(r);
 }
@@ -365,7 +365,7 @@ static void lead_give(struct call *c)
 	struct think *t = &openai_state(c)->think;
 	struct link *l;
 
-	for (l = t->lead.first; l && l->n; l = l->next)
+	for (l = t->lead.first; l; l = l->next)
 		visible_in(c, (struct jstr){ link_str(l) });
 	rope_clear(&t->lead);
 }
@@ -539,9 +539,9 @@ void text_later(struct call *c)
 	struct link *l;
 
 	st->later_thought = st->later_text = (struct rope){ NULL, NULL, 0 };
-	for (l = thought.first; l && l->n; l = l->next)
+	for (l = thought.first; l; l = l->next)
 		reasoning_out(c, NULL, (struct jstr){ link_str(l) });
-	for (l = text.first; l && l->n; l = l->next)
+	for (l = text.first; l; l = l->next)
 		text_out(c, (struct jstr){ link_str(l) });
 }
 

@@ -130,6 +130,13 @@ static void whole(const char *label, const char *json, const char *want)
 #define OUT " end_turn 10/0/0/5."
 #define USED " tool_use 10/0/0/5."
 
+#define CALL(i, id, name, args) "t {\"index\":" #i ",\"id\":\"" id \
+	"\",\"type\":\"function\",\"function\":{\"name\":\"" name \
+	"\",\"arguments\":\"" args "\"}}\n"
+#define MORE(i, args) "t {\"index\":" #i ",\"function\":{\"arguments\":\"" \
+	args "\"}}\n"
+#define BLANKS "                                                                "
+
 /* ---- cases ------------------------------------------------------------- */
 
 static void plain_text(void)
@@ -183,6 +190,10 @@ static void plain_text(void)
 	stream("OA-108 nothing but a finish", END, "end_turn 10/0/0/5.");
 	stream("OA-68 text after the finish stays in order",
 		"c a\nf stop\nc b\nu 10 5 15\nD", "T{a|b}" OUT);
+	stream("a large piece after small ones that were dropped", "c \\n\n"
+		CALL(0, "c1", "lamp", "{}") "c " BLANKS BLANKS BLANKS BLANKS BLANKS
+		"\nc a\n" END, "C{c1 lamp {}} T{" BLANKS BLANKS BLANKS BLANKS BLANKS
+		"|a} tool_use 10/0/0/5.");
 	stream("escapes pass untouched", "c \\u003cb\\u003e \\\"q\\\" \\/ é\n"
 		END, "T{\\u003cb\\u003e \\\"q\\\" \\/ é}" OUT);
 }
@@ -274,6 +285,15 @@ static void reasoning(void)
 		"\"reasoning.text\",\"text\":\"ab\",\"signature\":\"s\","
 		"\"index\":0},{\"type\":\"reasoning.encrypted\",\"data\":"
 		"\"e\",\"index\":1}],\"u\":\"local\"}} T{c}" OUT);
+	stream("OA-65 d: a signature, and a piece with nothing new",
+		"d {\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":"
+		"\"a\",\"index\":0}]}\nd {\"reasoning_details\":[{\"type\":"
+		"\"reasoning.text\",\"index\":0}]}\nd {\"reasoning_details\":[{"
+		"\"type\":\"reasoning.text\",\"signature\":\"s\",\"index\":0},{"
+		"\"type\":\"x\",\"y\":[1]}]}\nc c\n" END, "R{a~{\"d\":[{\"type\":"
+		"\"reasoning.text\",\"text\":\"a\",\"signature\":\"s\","
+		"\"index\":0},{\"type\":\"x\",\"y\":[1]}],\"u\":\"local\"}} "
+		"T{c}" OUT);
 	stream("OA-65 details without text get a carrier before a call",
 		"d {\"reasoning_details\":[{\"type\":\"reasoning.encrypted\","
 		"\"data\":\"e\"}]}\nt {\"index\":0,\"id\":\"c1\",\"function\":"
@@ -332,12 +352,6 @@ static void think_tags(void)
 		"\"extra_content\":{\"google\":{\"thought\":true}}}\nc c\n"
 		END, "R{a~{}} T{c}" OUT);
 }
-
-#define CALL(i, id, name, args) "t {\"index\":" #i ",\"id\":\"" id \
-	"\",\"type\":\"function\",\"function\":{\"name\":\"" name \
-	"\",\"arguments\":\"" args "\"}}\n"
-#define MORE(i, args) "t {\"index\":" #i ",\"function\":{\"arguments\":\"" \
-	args "\"}}\n"
 
 static void calls(void)
 {
