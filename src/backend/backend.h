@@ -134,8 +134,10 @@ const struct backend *backend_find(struct str name);
 /* All of them, in the order of --help; NULL after the last. */
 const struct backend *backend_at(size_t i);
 
-/* What head functions share: method, target and the fields every request to
- * an upstream has. The caller adds its own fields and the empty line. */
+/* What head functions share: the request line (target is the whole, up->base
+ * included), host, user-agent (the client's own where its bytes pass through),
+ * accept-encoding: identity and, but for a GET without body, content-length.
+ * The caller adds its own fields, content-type too, and the empty line. */
 void head_begin(struct buf *b, struct str method, const struct call *c,
     struct str target);
 size_t body_size(const struct call *c);
