@@ -23,13 +23,16 @@ enum {
 	HELPER_ENTRIES = 16,	/* questions open or remembered */
 	HELPER_ASK_MAX = 256,	/* a DNS name, a profile's name */
 	HELPER_ANSWER_MAX = 8192,	/* credentials with a long session token */
-	HELPER_ADDRS_MAX = 8
+	HELPER_ADDRS_MAX = 8,
+	HELPER_NAMES_KEEP = 60	/* s; services move slower than that */
 };
 
 enum helper_kind { HELPER_RESOLVE = 1, HELPER_CREDENTIALS = 2 };
 
 /* How a kind is answered, in the worker process, where blocking, allocating
- * and exiting are allowed. OK: the answer is in *answer and may be kept for
+ * and exiting are allowed. The worker leads a process group of its own, which
+ * is killed as a whole at the deadline; signals are at their defaults, standard
+ * input is /dev/null. OK: the answer is in *answer and may be kept for
  * *keep_s seconds (0: hand it to who is waiting now, then ask anew).
  * Else *answer is a one-line reason. Resolving is built in. */
 struct helper_service {
@@ -45,8 +48,8 @@ struct helper_entry {
 	int state;
 	enum helper_kind kind;
 	uint32_t id;
-	int64_t until;		/* deadline, or end of keeping; loop_now() */
-	int64_t used;
+	int64_t asked, used;	/* all times as loop_now() */
+	int64_t until;		/* deadline, or end of keeping */
 	size_t nask, nanswer;
 	char ask[HELPER_ASK_MAX];
 	char answer[HELPER_ANSWER_MAX];
@@ -60,8 +63,9 @@ struct helper_frame {		/* the message, both ways */
 
 struct helper {
 	int fd;			/* -1: no child now */
-	long pid;
+	long pid, dead;		/* dead: ended, not yet reaped; else 0 */
 	uint32_t next_id;
+	int64_t heard;		/* when it last answered, or was started */
 	int64_t again;		/* when a new child may be started */
 	unsigned deaths;	/* in a row, without an answer between */
 	size_t nservices;
@@ -71,9 +75,10 @@ struct helper {
 	struct helper_entry entry[HELPER_ENTRIES];
 };
 
-/* Starts the child: early, before secrets are read and memory is filled, as
- * it gets a copy of both. OK or E_FAULT. A failure is not final: helper_turn
- * tries again. */
+/* Starts the child: after loop_init, which occupies descriptors 0-2, but early,
+ * before secrets are read and memory is filled, as it gets a copy of both. OK;
+ * E_FAULT, which is not final, as helper_turn tries again; E_LIMIT: too many
+ * services. */
 int helper_start(struct helper *h, const struct helper_service *services,
     size_t n, int64_t now);
 
@@ -86,10 +91,11 @@ int64_t helper_deadline(const struct helper *h);
 void helper_turn(struct helper *h, int64_t now);
 
 /* Asks, or looks at the answer. OK: *answer holds it, valid until the next
- * helper_turn. E_MORE: not there yet, call again next turn. E_FAULT: *answer
- * is a reason such as "name not found"; it is remembered for a second, so that all
- * who wait see it, and asking after that tries anew. E_LIMIT: ask is longer
- * than HELPER_ASK_MAX. */
+ * call of any function here. E_MORE: not there yet, call again next turn.
+ * E_FAULT: *answer is a reason such as "name not found"; it is remembered for
+ * a second, so that all who wait see it, and asking after that tries anew.
+ * E_LIMIT: ask is empty or longer than HELPER_ASK_MAX, or nobody serves that
+ * kind. */
 int helper_ask(struct helper *h, enum helper_kind kind, struct str ask,
     int64_t now, struct str *answer);
 /* Forgets an answer, overwriting it: addresses that all failed, credentials
@@ -102,8 +108,9 @@ struct helper_addrs {
 };
 
 /* Addresses of host in the order to try them, as the system's resolver gives
- * them. Numeric addresses and "localhost" are answered at once, without the
- * child. Results as helper_ask; *why is set with E_FAULT and E_LIMIT only. */
+ * them, remembered for HELPER_NAMES_KEEP seconds. Numeric addresses and
+ * "localhost" are answered at once, without the child. Results as helper_ask;
+ * *why is set with E_FAULT and E_LIMIT only. */
 int helper_resolve(struct helper *h, struct str host, unsigned port,
     int64_t now, struct helper_addrs *out, struct str *why);
 

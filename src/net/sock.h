@@ -40,8 +40,8 @@ enum sock_reason {
 /* Static text for a message: "connection refused", ... */
 struct str sock_text(enum sock_reason why);
 
-/* An address and port in a form of our own, without padding or pointers, so
- * that it can travel in messages. family is 4, 6, or 0 for none. */
+/* An address and port in a form of our own, without pointers, so that it can
+ * travel in messages. family is 4, 6, or 0 for none. */
 struct sock_addr {
 	unsigned char family;
 	unsigned char ip[16];		/* network order; IPv4 in the first 4 */

@@ -55,9 +55,10 @@ struct tls_shared {
  * at the usual places of Debian, Alpine, OpenWrt, Fedora, SUSE, FreeBSD, macOS
  * and Entware. Roots are kept in *a, for which TLS_TRUST_MEMORY is ample.
  * A certificate that can't be used is skipped and counted, as are those past
- * TLS_ROOTS_MAX or the arena's end. One that isn't a CA's is trusted for a server that shows exactly that one. OK, or E_FAULT
- * with text in *why, naming every path tried: then sh->count is 0 and every
- * tls_start fails with that as its reason. */
+ * TLS_ROOTS_MAX or the arena's end. One that isn't a CA's is trusted for a
+ * server that shows exactly that one. OK, or E_FAULT with text in *why, naming
+ * every path tried: then sh->count is 0, sh->path holds that text, and every
+ * tls_start fails with it as its reason. */
 int tls_trust(struct tls_shared *sh, struct arena *a, struct str file,
     struct buf *why);
 
