@@ -1,0 +1,298 @@
+/* estimate.c -- tests of core/estimate.c: the published vectors, exactly.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "t.h"
+
+#include "../../src/core/estimate.c"
+
+/* Profile o: text as the inside of a JSON string, hundredths, tokens. */
+static const struct {
+	const char *json;
+	unsigned sum, tokens;
+} vectors[] = {
+	{ "",
+	    0, 0 },
+	{ "Hello, world!",
+	    326, 4 },
+	{ "The harbour master logs every arrival.",
+	    648, 7 },
+	{ "int main(void) {\\n    return 0;\\n}\\n",
+	    1084, 11 },
+	{ "getUserProfileById(userId, MAX_RETRY_COUNT)",
+	    1513, 16 },
+	{ "{\\\"type\\\":\\\"object\\\",\\\"properties\\\":{\\\"path\\\":{\\\"type\\\":\\\"string\\\"}},\\\"required\\\":[\\\"path\\\"]}",
+	    1792, 18 },
+	{ "2026-11-23 took 1048576 bytes",
+	    1241, 13 },
+	{ "港务长记录每一艘船的到港时间。",
+	    1163, 12 },
+	{ "港の管理人は毎日記録します。",
+	    1073, 11 },
+	{ "항만 관리자는 매일 기록합니다.",
+	    1080, 11 },
+	{ "Начальник порта ведёт журнал.",
+	    729, 8 },
+	{ "Übergröße für Größenänderung",
+	    651, 7 },
+	{ "a  b\\t c",
+	    573, 6 },
+	{ "x\\r\\n\\r\\n\\ty",
+	    433, 5 },
+	{ "🙂🙂 ok",
+	    323, 4 },
+	{ "https://example.com/a/b?c=1&d=2",
+	    1459, 15 },
+	{ "Q2FyZ28gbWFuaWZlc3QgMTIzNDU2Nzg5MCBiYXlsaW5lIDQyIGhhcmJvdXI0",
+	    3960, 40 },
+};
+
+static void test_vectors(void)
+{
+	char room[512], again[1024];
+	size_t i;
+
+	for (i = 0; i < COUNT(vectors); i++) {
+		struct jstr j = { str_of(vectors[i].json) };
+		struct buf b = buf_on(room, sizeof room);
+		struct buf e = buf_on(again, sizeof again);
+		uint64_t sum = estimate_jstr(j, VOCAB_O);
+
+		T_INT(sum, vectors[i].sum, "OA-127 %s", vectors[i].json);
+		T_INT((sum + 99) / 100, vectors[i].tokens, "OA-127 tokens %s",
+		    vectors[i].json);
+		json_unescape(&b, j);
+		T_INT(estimate_text(buf_str(&b), VOCAB_O), vectors[i].sum,
+		    "OA-127 plain text of %s", vectors[i].json);
+		/* As a JSON value it has its quotes and escapes besides. */
+		json_quote(&e, buf_str(&b));
+		T_INT(estimate_json(buf_str(&e), VOCAB_O),
+		    estimate_text(buf_str(&e), VOCAB_O),
+		    "compact JSON is read as it is: %s", vectors[i].json);
+	}
+}
+
+static uint64_t o(const char *s)
+{
+	return estimate_text(str_of(s), VOCAB_O);
+}
+
+static uint64_t c(const char *s)
+{
+	return estimate_text(str_of(s), VOCAB_C);
+}
+
+static void test_rules(void)
+{
+	T_INT(o("abcdefg"), 97, "OA-127 2 seven letters are one item");
+	T_INT(o("abcdefgh"), 142, "OA-127 2 the eighth costs");
+	T_INT(o("ABC"), 168, "OA-127 2 capitals");
+	T_INT(o("A"), 97, "OA-127 2 one capital is a word");
+	T_INT(o("aB"), 194, "OA-127 2 cut before a capital");
+	T_INT(o("aBC"), 97 + 168, "OA-127 2 the rest may be capitals");
+	T_INT(o("\xc3\xa9""cole"), 112 + 21, "OA-127 2 accents");
+	T_INT(o("1234"), 230, "OA-127 4 three digits a piece");
+	T_INT(o("  "), 141, "OA-127 5 two blanks");
+	T_INT(o("\t"), 141, "OA-127 5 a tab");
+	T_INT(o(" 1"), 225, "OA-127 5 a blank before a digit");
+	T_INT(o(";\n"), 66, "OA-127 6 a newline behind punctuation");
+	T_INT(o("; \n"), 66, "OA-127 5 blanks leave that as it is");
+	T_INT(o("a\n"), 97 + 98, "OA-127 6 another newline");
+	T_INT(o("\r\n\r\n"), 98, "OA-127 6 CR and LF are one run");
+	T_INT(o("!!!"), 88, "OA-127 7 punctuation");
+	T_INT(o("\xff\xfe"), 226, "OA-127 each ill-formed byte is one O");
+	T_INT(c("abcdefgh"), 95 + 56, "OA-127 profile c, word");
+	T_INT(c("ABC"), 162, "OA-127 profile c, capitals");
+	T_INT(c("\xe6\xb8\xaf"), 104, "OA-127 profile c, Han");
+	T_INT(c("!!"), 73, "OA-127 profile c, punctuation");
+	/* 40 with 1 in 16 digits is a blob; with fewer it is words. */
+	T_INT(o("abcdefghijklmnopqrstuvwxyzabcdefghijk123"), 40 * 66,
+	    "OA-127 1 blob of 40");
+	T(o("abcdefghijklmnopqrstuvwxyzabcdefghijkl12") != 40 * 66,
+	    "OA-127 1 too few digits");
+	T(o("abcdefghijklmnopqrstuvwxyzabcdefghij123") != 39 * 66,
+	    "OA-127 1 too short");
+	T_INT(o("-abcdefghijklmnopqrstuvwxyzabcdefghijk1234"),
+	    66 + 97 + 45 * (37 - 7) + 230,
+	    "OA-127 1 no blob inside a run that began otherwise");
+	T_INT(estimate_jstr((struct jstr){ S("\\ud83d") }, VOCAB_O), 113,
+	    "a lone surrogate is one O");
+	T_INT(estimate_jstr((struct jstr){ S("\\ud83d\\ude42") }, VOCAB_O), 113,
+	    "a pair is one code point");
+	T_INT(estimate_jstr((struct jstr){ S("\\u00e9\\/\\n") }, VOCAB_O),
+	    112 + 66, "escapes are undone on the way");
+	T_INT(estimate_json(S("{ \"a\" : [ 1 , \"x \\\" y\" ] }"), VOCAB_O),
+	    o("{\"a\":[1,\"x \\\" y\"]}"),
+	    "blanks outside of strings don't count");
+}
+
+/* ---- images ---- */
+
+static void put_be(struct buf *b, unsigned v, int n)
+{
+	while (n--)
+		buf_chr(b, (char)(v >> (8 * n)));
+}
+
+static void put_le(struct buf *b, unsigned v, int n)
+{
+	for (; n--; v >>= 8)
+		buf_chr(b, (char)(v & 255));
+}
+
+static void check_image(const struct buf *b, const char *type, unsigned w,
+    unsigned h, unsigned tokens)
+{
+	static char text[200000];
+	struct buf t = buf_on(text, sizeof text);
+	unsigned gw = 0, gh = 0;
+
+	T_STR(image_type(buf_str(b)), str_of(type), "type of %s", type);
+	T_INT(image_size(buf_str(b), &gw, &gh), w ? OK : E_BAD, "%s has a size",
+	    type);
+	T_INT(gw, w, "%s width", type);
+	T_INT(gh, h, "%s height", type);
+	buf_base64(&t, buf_str(b));
+	T_INT(estimate_image((struct jstr){ buf_str(&t) }), tokens,
+	    "OA-129 tokens of %s %ux%u", type, w, h);
+}
+
+static void png(struct buf *b, unsigned w, unsigned h)
+{
+	b->n = 0;
+	buf_put(b, S("\x89PNG\r\n\x1a\n\0\0\0\rIHDR"));
+	put_be(b, w, 4);
+	put_be(b, h, 4);
+	buf_put(b, S("\x08\x06\0\0\0"));
+}
+
+static void test_images(void)
+{
+	static char room[131072];
+	struct buf b = buf_on(room, sizeof room);
+
+	png(&b, 100, 100);
+	check_image(&b, "image/png", 100, 100, 50);
+	png(&b, 1000, 600);
+	check_image(&b, "image/png", 1000, 600, 800);
+	png(&b, 3136, 784);	/* 1568 x 392 */
+	check_image(&b, "image/png", 3136, 784, 820);
+	png(&b, 5000, 5000);
+	check_image(&b, "image/png", 5000, 5000, 1600);
+	png(&b, 0, 10);
+	T_INT(estimate_image((struct jstr){ S("bm8gaW1hZ2U=") }), 1600,
+	    "OA-129 unknown bytes");
+	T_INT(estimate_image((struct jstr){ S("") }), 1600, "OA-129 none");
+
+	b.n = 0;
+	buf_put(&b, S("GIF89a"));
+	put_le(&b, 640, 2);
+	put_le(&b, 480, 2);
+	check_image(&b, "image/gif", 640, 480, 410);
+
+	b.n = 0;
+	buf_put(&b, S("\xff\xd8\xff\xe1"));
+	put_be(&b, 60002, 2);	/* as large as EXIF gets */
+	while (b.n < 6 + 60000)
+		buf_chr(&b, '\xff');
+	buf_put(&b, S("\xff\xff\xc4\0\x04zz\xff\xc2\0\x11\x08"));
+	put_be(&b, 750, 2);
+	put_be(&b, 1000, 2);
+	check_image(&b, "image/jpeg", 1000, 750, 1000);
+	b.n = 6 + 60000;
+	T_INT(image_size(buf_str(&b), &(unsigned){ 0 }, &(unsigned){ 0 }),
+	    E_BAD, "a JPEG without a frame");
+
+	b.n = 0;
+	buf_put(&b, S("RIFF\0\0\0\0WEBPVP8 \0\0\0\0\0\0\0\x9d\x01\x2a"));
+	put_le(&b, 300, 2);
+	put_le(&b, 0x4000 | 500, 2);
+	check_image(&b, "image/webp", 300, 500, 200);
+	b.n = 0;
+	buf_put(&b, S("RIFF\0\0\0\0WEBPVP8L\0\0\0\0\x2f"));
+	put_le(&b, 299 | 499 << 14, 4);
+	check_image(&b, "image/webp", 300, 500, 200);
+	b.n = 0;
+	buf_put(&b, S("RIFF\0\0\0\0WEBPVP8X\0\0\0\0\0\0\0\0"));
+	put_le(&b, 299, 3);
+	put_le(&b, 499, 3);
+	check_image(&b, "image/webp", 300, 500, 200);
+}
+
+static uint64_t pdf(struct str bytes)
+{
+	static char text[400000];
+	struct buf t = buf_on(text, sizeof text);
+
+	buf_base64(&t, bytes);
+	return estimate_pdf((struct jstr){ buf_str(&t) });
+}
+
+static void test_pdf(void)
+{
+	static char room[200000];
+	struct buf b = buf_on(room, sizeof room);
+
+	T_INT(pdf(S("%PDF-1.4 /Type /Pages /Type/Page /Type /Page>> "
+	    "/Type\n/Page")), 6000, "OA-129 three pages, and their tree");
+	T_INT(pdf(S("%PDF-1.4")), 2000, "OA-129 at least one page");
+	T_INT(pdf(S("/Type /Font /Type /Page ")), 2000, "other types");
+	while (b.n < 120000)
+		buf_put(&b, S("stream......"));
+	T_INT(pdf(buf_str(&b)), 6000, "OA-129 hidden pages, by size");
+	buf_put(&b, S("/Type /ObjStm /Type /Page "));
+	T_INT(pdf(buf_str(&b)), 6000, "OA-129 some are hidden");
+	b.n = 0;
+	while (b.n < 120000)
+		buf_put(&b, S("stream......"));
+	buf_put(&b, S("/Type /Page "));
+	T_INT(pdf(buf_str(&b)), 2000, "OA-129 one large page is one");
+	T_INT(estimate_pdf((struct jstr){ S("L1R5cGUg\\nL1BhZ2Ug") }), 2000,
+	    "breaks in base64");
+}
+
+/* ---- whole requests ---- */
+
+static int64_t whole(const char *text)
+{
+	static char room[65536];
+	struct arena a = { room, room + sizeof room };
+	static struct json doc;
+	struct request r;
+	struct notes notes = { .n = 0 };
+	struct fault f;
+
+	if (!T(json_parse(&doc, str_of(text), &a, NULL) == OK, "%s", text))
+		return -1;
+	T_INT(request_parse(&r, &doc, 1, &a, &notes, &f), OK, "%s", text);
+	return estimate_request(&r, VOCAB_O);
+}
+
+static void test_requests(void)
+{
+	T_INT(whole("{\"model\":\"m\",\"messages\":[{\"role\":\"user\","
+	    "\"content\":\"Hello, world!\"}]}"), (300 + 400 + 326 + 99) / 100,
+	    "OA-129 request, message, text");
+	T_INT(whole("{\"model\":\"m\",\"system\":\"ab\",\"messages\":["
+	    "{\"role\":\"assistant\",\"content\":[{\"type\":\"tool_use\","
+	    "\"id\":\"x\",\"name\":\"ls\",\"input\":{ }}]},"
+	    "{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\","
+	    "\"tool_use_id\":\"x\",\"content\":\"ok\"}]}]}"),
+	    (300 + 3 * 400 + 97 + 97 + 77 + 800 + 400 + 97 + 99) / 100,
+	    "OA-129 system, call, result");
+	T_INT(whole("{\"model\":\"m\",\"tools\":[{\"name\":\"ls\","
+	    "\"description\":\"ab\",\"input_schema\":{}},{\"type\":"
+	    "\"web_search_20250305\",\"name\":\"web_search\"}],\"messages\":["
+	    "{\"role\":\"user\",\"content\":\"ab\"}]}"),
+	    (300 + 400 + 97 + 1200 + 97 + 97 + 77 + 700 + 99) / 100,
+	    "OA-129 tools; a server's cost nothing");
+}
+
+int main(void)
+{
+	test_vectors();
+	test_rules();
+	test_images();
+	test_pdf();
+	test_requests();
+	return t_done("estimate");
+}
