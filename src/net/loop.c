@@ -124,13 +124,11 @@ void loop_want(struct loop *l, int fd, unsigned want)
 
 static struct timeval *until(struct timeval *tv, int64_t deadline)
 {
-	int64_t left;
+	int64_t left, now = loop_now();
 
 	if (deadline == LOOP_NEVER)
 		return NULL;
-	left = deadline - loop_now();
-	if (left < 0)
-		left = 0;
+	left = deadline > now ? deadline - now : 0;
 	if (left > WAIT_MAX)
 		left = WAIT_MAX;
 	tv->tv_sec = (time_t)(left / 1000);
