@@ -71,7 +71,16 @@ struct monitor_options {
 	size_t nsecrets;
 };
 
-/* Files and the console; monitor.c alone knows more. About 200 KiB. */
+enum { METRIC_CLASSES = 9 };
+
+/* Counters since the start. */
+struct metrics {
+	uint64_t ended[METRIC_CLASSES][OUTCOME_CANCELLED + 1];
+	uint64_t input, output, cache_read, cache_write;	/* tokens */
+	uint64_t tool_calls, retries, duration_ms;
+};
+
+/* Files and the console. About 130 KiB. */
 struct monitor {
 	struct monitor_options opt;
 	int colour;
@@ -81,6 +90,7 @@ struct monitor {
 	int warned;			/* the warning is out; cleared on success */
 	int64_t retry_at;		/* when a failed log is tried again */
 	uint64_t requests, errors, cancelled;
+	struct metrics metrics;
 	struct str secrets[MONITOR_SECRETS_MAX];
 	char line[65536];		/* one record, rendered */
 	char text[65536];

@@ -1,0 +1,192 @@
+/* check.c -- --check: the settings, then a look at every upstream.
+ *
+ * Uses the connections and the backends of the real thing, so that what it
+ * finds is what a request would meet.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _DEFAULT_SOURCE
+#include <unistd.h>
+
+#include "proxy.h"
+
+enum { ANSWER_MS = 10000 };	/* for the answer to the probe */
+
+static void say(struct str s)
+{
+	ssize_t n;
+
+	while (s.n && (n = write(1, s.p, s.n)) > 0)
+		s = str_from(s, (size_t)n);
+}
+
+static void swallow(struct sink *s, const struct event *e)
+{
+	(void)s;
+	(void)e;
+}
+
+/* Waits for the probe's connection or the helper, whichever speaks. */
+static void wait_for(struct proxy *p, struct conn *u, unsigned want,
+    int64_t until)
+{
+	loop_begin(&p->loop);
+	loop_want(&p->loop, helper_fd(&p->helper), helper_want(&p->helper));
+	if (u->state != CONN_FREE)
+		loop_want(&p->loop, u->fd, conn_want(u, want));
+	if (conn_deadline(u) < until)
+		until = conn_deadline(u);
+	loop_wait(&p->loop, conn_pending(u) ? 0 : until);
+	p->now = loop_now();
+	helper_turn(&p->helper, p->now);
+}
+
+static int connect_to(struct proxy *p, struct conn *u, struct buf *b)
+{
+	int64_t began = p->now;
+	int r;
+
+	while ((r = conn_connect(p, u)) == E_MORE)
+		wait_for(p, u, 0, LOOP_NEVER);
+	if (r != OK) {
+		buf_put(b, S("FAILED: "));
+		buf_put(b, fault_text(&u->fault));
+		return E_FAULT;
+	}
+	buf_put(b, S("reached in "));
+	buf_int(b, p->now - began);
+	buf_put(b, S(" ms"));
+	if (u->up->tls) {
+		buf_put(b, S(", "));
+		buf_put(b, tls_cipher(u->tls));
+	}
+	return OK;
+}
+
+/* Sends what encode and head wrote and reads the answer's head and a little
+ * of its body into in. The status, or -1. */
+static int ask(struct proxy *p, struct conn *u, const struct call *call,
+    struct http_head *h, struct buf *in)
+{
+	int64_t until = p->now + ANSWER_MS;
+	size_t sent = 0, end = 0;
+	struct str head;
+	const char *why;
+	long n;
+
+	while (sent < call->head.n && p->now < until) {
+		head = str_from(call->head, sent);
+		n = conn_send(u, &head, 1);
+		if (n == SOCK_ERR)
+			return -1;
+		sent += n > 0 ? (size_t)n : 0;
+		if (sent < call->head.n)
+			wait_for(p, u, WANT_WRITE, until);
+	}
+	while (end == 0 && p->now < until && in->n < in->cap) {
+		conn_flushed(u);
+		n = conn_recv(u, in->p + in->n, in->cap - in->n);
+		if (n == SOCK_AGAIN) {
+			wait_for(p, u, WANT_READ, until);
+			continue;
+		}
+		if (n <= 0)
+			return -1;
+		in->n += (size_t)n;
+		end = http_head_end(buf_str(in), 0);
+	}
+	if (end == 0 || http_response(h, (struct str){ in->p, end }, 0,
+	    &why) != OK)
+		return -1;
+	return h->status;
+}
+
+/* A GET of the list of models: costs nothing, and tries the credential. */
+static int probe(struct proxy *p, struct conn *u, struct upstream *up,
+    struct buf *b)
+{
+	static char memory[262144], answer[32768];
+	struct http_head h, client = { 0 };
+	struct arena a = { memory, memory + sizeof memory };
+	struct notes notes = { 0 };
+	struct sink sink = { swallow };
+	struct call call = { .kind = CALL_MODELS, .up = up, .a = &a,
+		.notes = &notes, .ids = &p->ids, .client = &client };
+	struct buf in = buf_on(answer, sizeof answer);
+	int status;
+
+	client.target = client.path = S("/v1/models");
+	call.answer.sink = &sink;
+	call.now = loop_wall() / 1000;
+	call.state = arena_get(&a, up->backend->state_size);
+	if (!call.state || up->backend->encode(&call) != OK ||
+	    up->backend->head(&call) != OK)
+		return 0;
+	status = ask(p, u, &call, &h, &in);
+	if (status < 0) {
+		buf_put(b, S("; FAILED: no HTTP answer to GET "));
+		buf_put(b, up->base);
+		buf_put(b, S("/models"));
+		return 1;
+	}
+	buf_put(b, S("; list of models: status "));
+	buf_int(b, status);
+	if (status == 401 || status == 403) {
+		buf_put(b, up->key.n ? S(" (FAILED: the key was refused)") :
+		    S(" (a key is asked for)"));
+		return up->key.n > 0;
+	}
+	return 0;
+}
+
+static int check_one(struct proxy *p, struct upstream *up)
+{
+	char text[2048];
+	struct buf b = buf_on(text, sizeof text);
+	struct conn *u;
+	int failed = 0;
+
+	buf_put(&b, S("upstream "));
+	buf_put(&b, up->name);
+	buf_put(&b, S(": "));
+	if (up->backend->local) {
+		buf_put(&b, S("built in"));
+	} else {
+		buf_put(&b, up->authority);
+		buf_put(&b, S(", "));
+		u = conn_get(p, up, 1);
+		failed = !u || connect_to(p, u, &b) != OK ||
+		    probe(p, u, up, &b);
+		if (u)
+			conn_close(u);
+	}
+	buf_chr(&b, '\n');
+	say(buf_str(&b));
+	return failed;
+}
+
+int check_run(struct proxy *p)
+{
+	static char text[32768];
+	struct buf b = buf_on(text, sizeof text);
+	int failed = 0;
+	size_t i;
+
+	config_print(p->config, &b);
+	if (p->tls.path[0]) {
+		buf_put(&b, S("trusted roots: "));
+		buf_u64(&b, p->tls.count);
+		buf_put(&b, S(" from "));
+		buf_put(&b, str_of(p->tls.path));
+		buf_chr(&b, '\n');
+	} else if (p->tls_why.n) {
+		buf_put(&b, S("trusted roots: "));
+		buf_put(&b, p->tls_why);
+		buf_chr(&b, '\n');
+		failed = 1;
+	}
+	say(buf_str(&b));
+	for (i = 0; i < p->config->nupstreams; i++)
+		failed |= check_one(p, &p->config->upstreams[i]);
+	helper_stop(&p->helper);
+	return failed;
+}
