@@ -159,6 +159,15 @@ static struct slot *by_index(struct openai_state *st, int64_t index,
 	return found;
 }
 
+/* Some servers give all calls one id: another name then means another call,
+ * and in one chunk even the same name does. */
+static int another_name(const struct openai_state *st, const struct slot *s,
+    struct jstr name)
+{
+	return name.raw.n && (s->chunk == st->chunk || (s->scan.done &&
+	    !str_eq(s->name.raw, name.raw)));
+}
+
 static struct slot *by_id(struct openai_state *st, struct jstr id,
     struct jstr name)
 {
@@ -166,7 +175,8 @@ static struct slot *by_id(struct openai_state *st, struct jstr id,
 
 	if (id.raw.n) {
 		for (s = st->slots; s; s = s->next)
-			if (str_eq(s->id.raw, id.raw))
+			if (str_eq(s->id.raw, id.raw) &&
+			    !another_name(st, s, name))
 				return s;
 		s = st->current;
 		return s && s->begun && !s->scan.done && !name.raw.n &&
@@ -563,9 +573,12 @@ static struct slot *find_slot(struct call *c, struct jv call, struct jstr id,
 	struct jv v = json_get(call, S("index"));
 	int has_index = json_type(v) == JSON_NUMBER;
 	int64_t index = json_int(v, 0);
-	struct slot *s = has_index ? by_index(st, index, id, name) :
-	    by_id(st, id, name);
+	struct slot *s = NULL;
 
+	/* In a whole answer each element is a call. */
+	if (!st->whole)
+		s = has_index ? by_index(st, index, id, name) :
+		    by_id(st, id, name);
 	if (s)
 		return s;
 	s = slot_new(c);

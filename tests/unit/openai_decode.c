@@ -405,6 +405,12 @@ static void calls(void)
 	stream("OA-87 index 0 for all", CALL(0, "c1", "lamp", "{}")
 		CALL(0, "c2", "lamp", "{}") END,
 		"C{c1 lamp {}} C{c2 lamp {}}" USED);
+	stream("one id for all, no index", "d {\"tool_calls\":[{\"id\":\"c1\","
+		"\"function\":{\"name\":\"lamp\",\"arguments\":\"{}\"}},{"
+		"\"id\":\"c1\",\"function\":{\"name\":\"lamp\",\"arguments\":"
+		"\"{}\"}}]}\nt {\"id\":\"c1\",\"function\":{\"name\":\"sound\","
+		"\"arguments\":\"{}\"}}\n" END,
+		"C{c1 lamp {}} C{# lamp {}} C{# sound {}}" USED);
 	stream("an id made up for each piece", CALL(0, "c1", "lamp", "{")
 		"t {\"index\":0,\"id\":\"c2\",\"function\":{\"arguments\":"
 		"\"}\"}}\n" END, "C{c1 lamp {|}}" USED);
@@ -813,6 +819,13 @@ static void whole_answers(void)
 		"{\"n\":1}}},{\"id\":\"c1\",\"index\":1,\"function\":{\"name\":"
 		"\"lamp\",\"arguments\":{\"n\":2}}}]}", "tool_calls"),
 		"C{c1 lamp {\\\"n\\\":1}} C{# lamp {\\\"n\\\":2}}" USED);
+	whole("OA-106 one id and one number for all", WHOLE("{\"tool_calls\":[{"
+		"\"id\":\"c1\",\"function\":{\"name\":\"lamp\",\"arguments\":"
+		"\"{}\"}},{\"id\":\"c1\",\"function\":{\"name\":\"lamp\","
+		"\"arguments\":\"{}\"}},{\"index\":0,\"function\":{\"name\":"
+		"\"lamp\"}},{\"index\":0,\"function\":{\"name\":\"lamp\"}}]}",
+		"tool_calls"), "C{c1 lamp {}} C{# lamp {}} C{# lamp {}} "
+		"C{# lamp {}}" USED);
 	whole("OA-107", WHOLE("{\"content\":null,\"function_call\":{\"name\":"
 		"\"lamp\",\"arguments\":\"{}\"}}", "function_call"),
 		"C{# lamp {}}" USED);
