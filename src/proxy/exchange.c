@@ -142,6 +142,7 @@ static void finish_record(struct proxy *p, struct client *c,
 	x->recorded = 0;
 	x->rec.outcome = outcome;
 	x->rec.ended = p->now;
+	x->rec.bytes_out += backlog(c);
 	record_end(&x->rec, p->now);
 }
 
@@ -152,7 +153,7 @@ static void drop_conn(struct proxy *p, struct client *c)
 
 	if (!x->conn)
 		return;
-	if (x->conn->state == CONN_OPEN && x->content_done && x->clean &&
+	if (x->conn->state == CONN_OPEN && x->content_done && x->clean > 0 &&
 	    x->head.keep_alive && !p->draining)
 		conn_release(p, x->conn);
 	else if (x->conn->state == CONN_OPEN && x->stage == X_BODY &&
@@ -360,6 +361,7 @@ static void begin_conn(struct proxy *p, struct client *c, int fresh)
 	if (x->stage != X_WAIT)
 		x->deadline = p->now + WAIT_MAX;
 	x->stage = X_WAIT;
+	x->local_at = p->now + WAIT_STEP;
 }
 
 /* Encodes and sets out; a second time after CALL_RETRY. */
@@ -647,35 +649,6 @@ static void take_head(struct proxy *p, struct client *c, size_t end)
 		x->commit_at = p->now + COMMIT_AFTER;
 }
 
-static void read_answer_head(struct proxy *p, struct client *c)
-{
-	struct exchange *x = &c->x;
-	size_t end;
-	long n;
-
-	n = conn_recv(x->conn, x->in.p + x->in.n, READ_MAX);
-	if (n == SOCK_AGAIN)
-		return;
-	if (n <= 0) {
-		broken(p, c, n == SOCK_EOF ? S("closed") :
-		    conn_trouble(x->conn));
-		return;
-	}
-	x->got_byte = 1;
-	x->in.n += (size_t)n;
-	while (x->stage == X_HEAD &&
-	    (end = http_head_end(buf_str(&x->in), x->looked)) != 0)
-		take_head(p, c, end);
-	if (x->stage != X_HEAD)
-		return;
-	x->looked = x->in.n;
-	if (x->in.n >= HTTP_HEAD_MAX || x->interim > INTERIM_MAX) {
-		FAULT(&x->call.fault, 502, S("upstream "), x->call.up->name,
-		    S(" sent too large a head"));
-		fail(p, c);
-	}
-}
-
 /* Takes the framing off raw bytes that stand right behind the content. */
 static void take_content(struct exchange *x, struct str raw)
 {
@@ -700,6 +673,53 @@ static void take_content(struct exchange *x, struct str raw)
 	x->clean = r == E_NONE && raw.n == 0;
 	if (r == E_BAD)
 		x->clean = -1;
+}
+
+/* What came along with the head. */
+static void begin_content(struct exchange *x)
+{
+	struct str raw = buf_str(&x->in);
+
+	x->in.n = 0;
+	x->ready = raw.n > 0;
+	if (x->body.framing == HTTP_NO_BODY ||
+	    (x->body.framing == HTTP_COUNTED && x->body.left == 0)) {
+		x->content_done = x->ready = 1;
+		x->clean = raw.n == 0;
+	} else {
+		take_content(x, raw);
+	}
+}
+
+static void read_answer_head(struct proxy *p, struct client *c)
+{
+	struct exchange *x = &c->x;
+	size_t end;
+	long n;
+
+	n = conn_recv(x->conn, x->in.p + x->in.n, READ_MAX);
+	if (n == SOCK_AGAIN)
+		return;
+	if (n <= 0) {
+		broken(p, c, n == SOCK_EOF ? S("closed") :
+		    conn_trouble(x->conn));
+		return;
+	}
+	x->got_byte = 1;
+	x->in.n += (size_t)n;
+	while (x->stage == X_HEAD &&
+	    (end = http_head_end(buf_str(&x->in), x->looked)) != 0)
+		take_head(p, c, end);
+	if (x->stage == X_BODY || x->stage == X_REFUSED)
+		begin_content(x);
+	if (x->stage != X_HEAD)
+		return;
+	x->looked = x->in.n;
+	if (x->in.n >= HTTP_HEAD_MAX || x->interim > INTERIM_MAX) {
+		FAULT(&x->call.fault, 502, S("upstream "), x->call.up->name,
+		    S(" sent too large a head"));
+		fail(p, c);
+	}
 }
 
 /* One read. 1: there is something new. */
@@ -741,7 +761,7 @@ static int read_content(struct proxy *p, struct client *c)
 static void end_passed(struct proxy *p, struct client *c)
 {
 	struct exchange *x = &c->x;
-	int whole = x->body.done || x->clean >= 0;
+	int whole = x->clean >= 0;
 
 	x->finished = whole ? 1 : 2;
 	if (!whole && (x->head.framing == HTTP_COUNTED ||
@@ -842,30 +862,14 @@ static void decode(struct proxy *p, struct client *c)
 static void read_body(struct proxy *p, struct client *c)
 {
 	struct exchange *x = &c->x;
-	int rounds = 0, first = 1;
+	int rounds = 0;
 
-	/* What came with the head hasn't had its framing taken off yet. */
-	if (x->in.n && !x->body.done && x->looked == 0 && x->got_byte == 1) {
-		struct str raw = buf_str(&x->in);
-
-		x->got_byte = 2;
-		x->in.n = 0;
-		take_content(x, raw);
-		first = 0;
-	}
-	if (x->body.framing == HTTP_NO_BODY ||
-	    (x->body.framing == HTTP_COUNTED && x->body.left == 0 &&
-	    !x->content_done)) {
-		x->content_done = 1;
-		x->clean = 1;
-		first = 0;
-	}
+	if (backlog(c) > OUT_HIGH)
+		return;
 	while (x->stage == X_BODY || x->stage == X_REFUSED) {
-		if (first && backlog(c) <= OUT_HIGH && !read_content(p, c))
+		if (!x->ready && !read_content(p, c))
 			break;
-		if (x->stage != X_BODY && x->stage != X_REFUSED)
-			break;
-		first = 1;
+		x->ready = 0;
 		if (x->call.up->backend->passthrough) {
 			decode_passed(p, c);
 		} else if (x->stage == X_BODY) {
@@ -996,9 +1000,11 @@ void exchange_turn(struct proxy *p, struct client *c)
 	} while (x->stage != was && x->stage != X_NONE && x->stage != X_WAIT);
 	if (c->state != CLIENT_WORK)
 		return;
+	/* While we don't read, silence is ours, not the upstream's. */
+	if (backlog(c) > OUT_HIGH)
+		x->deadline = p->now + p->config->idle_ms;
 	if (x->stage != X_NONE && x->stage != X_LOCAL &&
-	    x->stage != X_CONNECT && p->now >= x->deadline &&
-	    !(x->stage == X_BODY && backlog(c) > OUT_HIGH))
+	    x->stage != X_CONNECT && p->now >= x->deadline)
 		expire(p, c);
 	if (x->stage == X_BODY && x->tail_at && p->now >= x->tail_at &&
 	    !x->call.up->backend->passthrough)
@@ -1040,7 +1046,7 @@ int64_t exchange_deadline(const struct client *c)
 		at = x->local_at;
 		break;
 	case X_WAIT:
-		at = loop_now() + WAIT_STEP;
+		at = x->local_at;
 		break;
 	case X_CONNECT:
 		at = conn_deadline(x->conn);

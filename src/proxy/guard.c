@@ -96,22 +96,36 @@ int guard_check(const struct proxy *p, const struct http_head *h,
 	return OK;
 }
 
-int guard_key(const struct proxy *p, const struct http_head *h,
-    struct fault *f)
+/* Whether a field bears the proxy's key; if so, empties it. */
+static int bears_key(const struct proxy *p, struct http_field *f)
 {
-	struct str key = http_field(h, S("x-api-key"));
-	struct str auth = http_field(h, S("authorization"));
-	int good;
+	struct str v = f->value;
 
-	if (p->config->proxy_key.n == 0)
-		return OK;
-	good = str_eq_secret(key, p->config->proxy_key);
-	if (str_istarts(auth, S("bearer ")))
-		good |= str_eq_secret(str_trim(str_from(auth, 7)),
-		    p->config->proxy_key);
+	if (str_ieq(f->name, S("authorization"))) {
+		if (!str_istarts(v, S("bearer ")))
+			return 0;
+		v = str_trim(str_from(v, 7));
+	} else if (!str_ieq(f->name, S("x-api-key"))) {
+		return 0;
+	}
+	if (!str_eq_secret(v, p->config->proxy_key))
+		return 0;
+	f->value.n = 0;
+	return 1;
+}
+
+int guard_key(const struct proxy *p, struct http_head *h, struct fault *f)
+{
+	int good = p->config->proxy_key.n == 0;
+	int any = http_field(h, S("x-api-key")).n ||
+	    http_field(h, S("authorization")).n;
+	size_t i;
+
+	for (i = 0; i < h->nfields && p->config->proxy_key.n; i++)
+		good |= bears_key(p, &h->fields[i]);
 	if (good)
 		return OK;
-	FAULT(f, 401, key.n || auth.n ? S("this key is not the proxy's "
+	FAULT(f, 401, any ? S("this key is not the proxy's "
 	    "PROXY_API_KEY") : S("the proxy asks for a key: send its "
 	    "PROXY_API_KEY as x-api-key or Bearer token"));
 	f->should_retry = 0;

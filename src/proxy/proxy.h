@@ -146,18 +146,23 @@ struct exchange {
 	size_t looked;
 	size_t sent, total;	/* of head and body */
 	int interim;
-	int got_byte;		/* of the answer */
+	int got_byte;		/* of the answer came */
 	int redone;		/* a stale connection was replaced */
 	struct http_head head;	/* of the answer */
 	struct http_body body;
-	int content_done, clean;
+	int ready;		/* content to decode is there without a read */
+	int content_done;	/* the body ended, */
+	int clean;		/* 1 by its framing; 0 with its connection, or
+				 * followed by bytes that belong to nothing; -1
+				 * before its time */
 	int committed;		/* the 200 is out */
 	int finished;		/* answer complete or failed: nothing more */
 	struct fold fold;
 	size_t chunk;		/* where the open chunk's size goes; 0: none */
 	int64_t deadline;	/* of the stage */
 	int64_t commit_at;	/* 0: no */
-	int64_t local_at, tail_at;	/* 0: no */
+	int64_t local_at;	/* when X_LOCAL or X_WAIT goes on */
+	int64_t tail_at;	/* 0: no */
 	int64_t last_out;	/* last byte for the client */
 	struct str model_plain;	/* [1m] removed by the route */
 };
@@ -236,9 +241,9 @@ void client_done(struct client *c);
 /* OK, or E_FAULT with the refusal. Before routing, on every path. */
 int guard_check(const struct proxy *p, const struct http_head *h,
     struct fault *f);
-/* The key, where one is configured: x-api-key or Bearer. */
-int guard_key(const struct proxy *p, const struct http_head *h,
-    struct fault *f);
+/* The key, where one is configured: x-api-key or Bearer. The field that bore
+ * it is emptied: it is ours, and no upstream's to see. */
+int guard_key(const struct proxy *p, struct http_head *h, struct fault *f);
 
 /* ---- surface.c -------------------------------------------------------- */
 
