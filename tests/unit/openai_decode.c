@@ -517,6 +517,12 @@ static void arguments(void)
 		{ "open number", "{\"a\":-", "{\"a\":-0}" },
 		{ "open fraction", "{\"a\":1.", "{\"a\":1.0}" },
 		{ "open exponent", "{\"a\":1e", "{\"a\":1e0}" },
+		{ "after a key", "{\"a\"", "{\"a\":null}" },
+		{ "two values", "{\"a\":1 2", "{\"_raw\":\"{\\\"a\\\":1 2\"}" },
+		{ "no comma", "{\"a\":1 \"b\"", "{\"_raw\":\"{\\\"a\\\":1 "
+			"\\\"b\\\"\"}" },
+		{ "bad escape", "{\"a\":\"\\uzz", "{\"_raw\":\"{\\\"a\\\":"
+			"\\\"\\\\uzz\"}" },
 		{ "open key", "{\"a", "{\"a\":null}" },
 		{ "no value", "{\"a\":", "{\"a\":null}" },
 		{ "open array", "{\"a\":[{\"b\":[", "{\"a\":[{\"b\":[]}]}" },
@@ -860,6 +866,75 @@ static void whole_answers(void)
 	stream("OA-109 plain text", "c  a\nc {}\n" END, "T{ a|{}}" OUT);
 }
 
+/* What is rarely sent, but has been. */
+static void oddities(void)
+{
+	static struct block used = { .type = B_TOOL_USE, .id = { { "c1", 2 } } };
+	static struct message before = { .role = ROLE_ASSISTANT,
+		.blocks = &used, .n = 1 };
+	static char kept[CACHE_VALUE + 1000];
+	struct buf b = buf_on(kept, sizeof kept);
+
+	world_init(&w);
+	w.req.messages = &before;
+	w.req.nmessages = 1;
+	stream("AN-17 an id of the history", CALL(0, "c1", "lamp", "{}")
+		CALL(1, "c2", "lamp", "{\\\"n\\\":1}") END,
+		"C{# lamp {}} C{c2 lamp {\\\"n\\\":1}}" USED);
+	world_init(&w);
+	stream("OA-88 after a comma", CALL(0, "c1", "lamp", "{\\\"n\\\":1,")
+		END, "C{c1 lamp {\\\"n\\\":1,|\\\"\\\":null}}" USED);
+	stream("OA-88 beyond repair, brackets in order", CALL(0, "c1", "lamp",
+		"{\\\"n\\\" 1") END, "C{c1 lamp {\\\"n\\\" 1}" USED);
+	stream("tool_calls as an object", "d {\"tool_calls\":{\"index\":0,"
+		"\"id\":\"c1\",\"function\":{\"name\":\"lamp\",\"arguments\":"
+		"\"{}\"}}}\n" END, "C{c1 lamp {}}" USED);
+	stream("a call without a function", "t {\"index\":0,\"id\":\"c1\","
+		"\"name\":\"lamp\",\"arguments\":\"{}\"}\n" END,
+		"C{c1 lamp {}}" USED);
+	stream("names written with escapes", "d {\"cont\\u0065nt\":\"a\"}\n"
+		END, "T{a}" OUT);
+	stream("parts that are strings", "d {\"content\":[\"a\",\"b\"]}\n"
+		END, "T{a|b}" OUT);
+	stream("empty data is no chunk", "data: \nc a\n" END, "T{a}" OUT);
+	stream("a backslash before a stray byte", "c a\nc x\\\xff\n" END,
+		"T{a}" OUT);
+	stream("an escaped backslash before what looks like a byte",
+		"c a\xff\\\\udcc3\nc b\n" END, "T{a\\ufffd\\\\udcc3|b}" OUT);
+	w.merge = 1;
+	w.sent.prefill = S("\\uD83D\\uDE42 ok");
+	stream("OA-47 a pair in the prefill", "c 🙂 o\nc k then\n" END,
+		"T{ then}" OUT);
+	stream("OA-47 nearly the pair", "c \\ud83d\\ude43 ok\n" END,
+		"T{\\ud83d\\ude43 ok}" OUT);
+	world_init(&w);
+	w.flags->reasoning_back = REASONING_BACK_CONTENT;
+	w.sent.show_reasoning = 0;
+	buf_put(&b, S("r "));
+	while (b.n < CACHE_VALUE)
+		buf_put(&b, S("why "));
+	buf_put(&b, S("\nt {\"id\":\"k2\",\"function\":{\"name\":\"lamp\"},"
+		"\"extra_content\":{\"google\":{\"thought_signature\":"));
+	buf_put(&b, S("\"S\"}}}\n" END));
+	buf_chr(&b, '\0');
+	T(!b.full, "the script has room");
+	stream("OA-66 text too long to be kept", kept, "C{k2 lamp {}}" USED);
+	T_STR(openai_find_kept(&w.c, S("k2")), S("{\"t\":{\"k2\":\"S\"}}"),
+		"OA-66 the signature is");
+	world_init(&w);
+	w.flags->profile = P_OLLAMA;
+	w.sent.estimate = 9000;
+	stream("field note 42: a prompt that was cut", "c a\nf stop\n"
+		"u 4096 5 4101\nD", "T{a} end_turn 4096/0/0/5.");
+	T(w.notes.n == 1 && !openai_learned(&w.c)->ratio,
+		"it is said, and not learned from");
+	stream("more written than sent", "c a\nf stop\ndata: {\"choices\":[],"
+		"\"usage\":{\"prompt_tokens\":200,\"completion_tokens\":19,"
+		"\"prompt_tokens_details\":{\"cached_tokens\":150,"
+		"\"cache_write_tokens\":90}}}\nD", "T{a} end_turn 0/150/50/19.");
+	T_INT(openai_state_size(), sizeof(struct openai_state), "state");
+}
+
 static void worked(void)
 {
 	world_init(&w);
@@ -972,6 +1047,7 @@ int main(void)
 	calibration();
 	google();
 	whole_answers();
+	oddities();
 	worked();
 	counts_and_models();
 	little_memory();
