@@ -97,6 +97,7 @@ static void replay_folder(const char *path, DIR *d)
 int main(int argc, char **argv)
 {
 	const char *slash = strrchr(argv[0], '/');
+	char name[64];
 	int i;
 
 	/* Nothing, then each single byte: a start where no corpus is. */
@@ -116,5 +117,6 @@ int main(int argc, char **argv)
 			replay(argv[i]);
 		}
 	}
-	return t_done(slash ? slash + 1 : argv[0]);
+	snprintf(name, sizeof(name), "fuzz_%s", slash ? slash + 1 : argv[0]);
+	return t_done(name);
 }
