@@ -190,6 +190,9 @@ static void pem_event(struct bundle *b, br_pem_decoder_context *pem)
 		b->inside = 0;
 		break;
 	case BR_PEM_ERROR:
+		/* Started anew, or it would put bytes it still holds in
+		 * front of the next certificate. */
+		br_pem_decoder_init(pem);
 		b->shared->skipped++;
 		b->inside = 0;
 		break;
@@ -210,6 +213,17 @@ static void push_pem(struct bundle *b, br_pem_decoder_context *pem,
 	}
 }
 
+/* BearSSL's decoder takes the CR of a first line for a part of the name. */
+static size_t drop_cr(char *p, size_t n)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < n; i++)
+		if (p[i] != '\r')
+			p[kept++] = p[i];
+	return kept;
+}
+
 /* OK when the file could be read; how many roots it gave is another matter. */
 static int read_bundle(struct bundle *b, const char *path)
 {
@@ -225,7 +239,8 @@ static int read_bundle(struct bundle *b, const char *path)
 	do {
 		n = pread(fd, text, sizeof text, at);
 		if (n > 0) {
-			push_pem(b, &pem, (struct str){ text, (size_t)n });
+			push_pem(b, &pem, (struct str){ text,
+			    drop_cr(text, (size_t)n) });
 			at += n;
 		}
 	} while (n > 0 || (n < 0 && errno == EINTR));
@@ -892,10 +907,13 @@ static unsigned follow(struct engine *e)
 
 	if (st == BR_SSL_CLOSED) {
 		err = br_ssl_engine_last_error(&e->client.eng);
-		if (err == BR_ERR_OK)
-			e->state = TLS_CLOSED;
-		else
+		if (err != BR_ERR_OK)
 			engine_failed(e, err);
+		else if (e->state == TLS_HANDSHAKE && !e->closing)
+			fail(e, TLS_FAILED, S("the server ended the TLS "
+			    "handshake without a reason"));
+		else
+			e->state = TLS_CLOSED;
 		return 0;
 	}
 	if (e->state == TLS_HANDSHAKE &&
