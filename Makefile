@@ -44,6 +44,7 @@ UNIT = $(call program,tests/unit/*.c)
 GOLDEN = $(call program,tests/golden/run.c)
 FUZZ = $(filter-out %/replay,$(call program,tests/fuzz/*.c))
 LIVE = $(call program,$(shell grep -l '^int main' tests/live/*.c 2>/dev/null))
+INTEROP = $(call program,tests/interop/*.c)
 FETCHED = vendor/bearssl/.sha256 vendor/jsmn/.sha256
 SUBMAKE = +@$(MAKE) --no-print-directory
 
@@ -103,7 +104,7 @@ $(B)/tests/%.o: tests/%.c Makefile | $(FETCHED) $(WEB_H)
 .SECONDEXPANSION:
 REPLAY = $(B)/tests/fuzz/replay.o
 $(FUZZ): $$(REPLAY)
-$(UNIT) $(GOLDEN) $(FUZZ) $(LIVE): $(B)/tests/%: $(B)/tests/%.o \
+$(UNIT) $(GOLDEN) $(FUZZ) $(LIVE) $(INTEROP): $(B)/tests/%: $(B)/tests/%.o \
 		$$(call links,tests/$$*.c) $(B)/libclaudecodex.a $(BEARSSL_A)
 	$(Q)$(CC) $(CFLAGS) -o $@ $(sort $(filter %.o,$^)) $(B)/libclaudecodex.a \
 		$(BEARSSL_A) $(LINKFLAGS) $(LIBS)
@@ -130,7 +131,7 @@ fuzz: $(BEARSSL_A) ## libFuzzer on each target for FUZZ_SECONDS; needs clang
 	@tools/fuzz $(B)/fuzz $(FUZZ_SECONDS) $(notdir $(FUZZ))
 fuzzers: $(FUZZ)
 
-interop: all ## real clients and services from npm and Debian; installs them
+interop: all $(INTEROP) ## real clients and services from npm and Debian; installs them
 	@tests/interop/run
 bench: all ## measurements on this machine
 	@test -x tests/bench/run || { echo "there is no tests/bench/run"; exit 1; }
@@ -154,5 +155,5 @@ help: ## this list
 .PHONY: all libclaudecodex.a static release run unit test check lint fuzz \
 	fuzzers interop bench size install clean help
 .DELETE_ON_ERROR:
--include $(OBJ:.o=.d) $(patsubst %,%.d,$(UNIT) $(GOLDEN) $(FUZZ) $(LIVE)) \
+-include $(OBJ:.o=.d) $(patsubst %,%.d,$(UNIT) $(GOLDEN) $(FUZZ) $(LIVE) $(INTEROP)) \
 	$(B)/tests/fuzz/replay.d

@@ -1,0 +1,178 @@
+// harness.mjs -- scenarios and the proxy they talk to.
+//
+// The proxy runs in a folder of its own, with nothing of the caller's
+// environment, on a port that it picks itself. A scenario is a name and an
+// async function; it fails when that throws. What was started within it ends
+// with it, and the proxy's console is shown when it failed.
+//
+// SPDX-License-Identifier: MIT
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Upstream } from './upstream.mjs';
+
+export { assert, sleep };
+
+const binary = resolve(process.env.CLAUDECODEX ?? 'build/claudecodex');
+const only = process.env.ONLY;		/* a part of scenarios' names */
+let passed = 0, failed = 0;
+
+export class Proxy {
+	constructor(env) {
+		this.dir = mkdtempSync(join(tmpdir(), 'claudecodex-interop-'));
+		this.env = env;
+	}
+	async start() {
+		const out = openSync(join(this.dir, 'console'), 'a');
+		const end = Date.now() + 10000;
+
+		this.child = spawn(binary, [], { cwd: this.dir,
+			stdio: ['ignore', out, out],
+			env: { PATH: '/usr/bin:/bin', HOME: this.dir,
+				SERVER_PORT: '0', LOG_DIR: join(this.dir, 'log'),
+				...this.env } });
+		this.ended = new Promise((r) => this.child.on('exit',
+			(code, signal) => r({ code, signal })));
+		while (!this.port) {
+			const m = /answers on http:\/\/[^ ]*:(\d+) /
+				.exec(this.console);
+			if (m)
+				this.port = Number(m[1]);
+			else if (Date.now() > end || this.child.exitCode !== null)
+				throw new Error(`the proxy did not start:\n${this.console}`);
+			else
+				await sleep(20);
+		}
+		this.url = `http://127.0.0.1:${this.port}`;
+		return this;
+	}
+	get console() {
+		return readFileSync(join(this.dir, 'console'), 'utf8');
+	}
+	/* The console's lines of requests: { begin, end } */
+	get lines() {
+		const all = this.console.split('\n');
+
+		return { begin: all.filter((l) => / -> /.test(l)),
+			end: all.filter((l) => / <- /.test(l)) };
+	}
+	get log() {
+		try {
+			return readFileSync(join(this.dir, 'log', 'requests.jsonl'),
+				'utf8').split('\n').filter(Boolean)
+				.map((l) => JSON.parse(l));
+		} catch (e) {
+			if (e.code === 'ENOENT')
+				return [];
+			throw e;
+		}
+	}
+	async logged(test, ms = 3000) {
+		const end = Date.now() + ms;
+
+		for (;;) {
+			const hit = this.log.find(test);
+			if (hit || Date.now() > end)
+				return hit;
+			await sleep(20);
+		}
+	}
+	/* Ends it; true if it did so by itself, in time and with status 0. */
+	async stop() {
+		const late = sleep(10000).then(() => 'late');
+
+		if (!this.child)
+			return { code: 0, signal: null };
+		this.child.kill('SIGTERM');
+		const r = await Promise.race([this.ended, late]);
+		if (r === 'late')
+			this.child.kill('SIGKILL');
+		return r;
+	}
+}
+
+// What a scenario starts, so that it can be ended with it.
+export class Stage {
+	constructor() {
+		this.things = [];
+	}
+	async upstream(options) {
+		const u = await new Upstream({ key: 'sk-upstream-0123456789abcdef',
+			...options }).listen();
+		this.things.push(u);
+		this.up = u;
+		return u;
+	}
+	keep(thing) {
+		this.things.push(thing);
+		return thing;
+	}
+	async proxy(env) {
+		this.px = new Proxy(env);
+		await this.px.start();
+		return this.px;
+	}
+	/* A proxy in front of one upstream. */
+	async pair(shape, model, name, { env = {}, ...options } = {}) {
+		await this.upstream({ shape, model, ...options });
+		return this.proxy({ OPENAI_BASE_URL: this.up.base,
+			OPENAI_API_KEY: this.up.key, OPENAI_MODEL: name,
+			OPENAI_PROFILE: shape, ...env });
+	}
+	async end(ok) {
+		let trouble = null;
+
+		if (this.px?.child) {
+			const r = await this.px.stop();
+			if (r.code !== 0)
+				trouble = `the proxy ended with ${JSON.stringify(r)}`;
+			if (!ok || trouble)
+				console.log(this.px.console.replace(/^/gm, '    | '));
+		}
+		if (this.px)
+			rmSync(this.px.dir, { recursive: true, force: true });
+		for (const t of this.things)
+			t.close();
+		return trouble;
+	}
+}
+
+export async function scenario(name, run) {
+	const stage = new Stage();
+	const began = Date.now();
+	let why = null;
+
+	if (only && !name.includes(only))
+		return;
+	try {
+		const late = new AbortController();
+		await Promise.race([run(stage), sleep(120000, null,
+			{ signal: late.signal, ref: false }).then(() => {
+			throw new Error('still ran after 120 s');
+		})]);
+		late.abort();
+	} catch (e) {
+		why = e.stack ?? String(e);
+	}
+	const trouble = await stage.end(!why);
+	why ??= trouble;
+	if (why) {
+		failed++;
+		console.log(String(why).replace(/^/gm, '    '));
+		for (const u of stage.things)
+			for (const r of u.refusals ?? [])
+				console.log(`    refused: ${r}`);
+	} else {
+		passed++;
+	}
+	console.log(`${why ? 'FAILED' : 'ok    '} ${name} (${((Date.now() -
+		began) / 1000).toFixed(1)} s)`);
+}
+
+export function summary(name) {
+	console.log(`${name}: ${passed} passed, ${failed} failed`);
+	process.exit(failed ? 1 : 0);
+}
