@@ -65,6 +65,8 @@ struct call {
 	uint64_t now_ms;		/* monotonic, for what is remembered */
 	void *state;			/* backend->state_size zeroed bytes */
 	const struct aws_credentials *aws;	/* bedrock only */
+	struct str own_key;		/* PROXY_API_KEY: a client that shows it
+					 * shows it to us, it is never sent on */
 
 	/* Set by encode. */
 	struct str body[3];		/* sent one after the other */
