@@ -2,6 +2,9 @@
  *
  * openai.c         profiles, flags, the request head, what is learned
  * openai_encode.c  canonical request -> chat.completions body
+ * openai_turns.c   whose turn it is, which result answers which call
+ * openai_messages.c  turns -> messages
+ * openai_tools.c   tools and tool_choice
  * openai_schema.c  JSON Schema as each provider wants it
  * openai_decode.c  chunks and whole answers -> events
  * openai_error.c   refusals -> faults, retries
@@ -31,12 +34,13 @@ struct openai_flags {
 	enum { REASONING_BACK_NO, REASONING_BACK_CONTENT /* reasoning_content */,
 	    REASONING_BACK_REASONING, REASONING_BACK_DETAILS,
 	    REASONING_BACK_GEMINI } reasoning_back;
-	int send_reasoning, show_reasoning_always;
+	int send_reasoning;	/* 1: since the user's last text; 2: all of it */
+	int show_reasoning_always;
 	int image_url, gif, images, file_parts;
 	enum { SCHEMA_FULL, SCHEMA_GEMINI, SCHEMA_GRAMMAR } schema_subset;
 	enum { SCHEMA_OUT_JSON_SCHEMA, SCHEMA_OUT_JSON_OBJECT, SCHEMA_OUT_NONE }
 	    schema_out;
-	enum { NAMED_YES, NAMED_ONLY_TOOL } named_tool_choice;
+	enum { NAMED_ONLY_TOOL, NAMED_YES } named_tool_choice;
 	int parallel_flag;
 	int buffer_args;		/* tool_args=buffer */
 	enum { THINK_NO, THINK_AUTO, THINK_OPEN } think_tags;
@@ -47,7 +51,8 @@ struct openai_flags {
 	int64_t context;		/* window in tokens; 0: not known */
 	int64_t tool_limit;		/* 128 at openai; 0: none */
 	struct str extra_body;		/* JSON object merged last */
-	int cache_marks, apply_edits, tools_reasoning_drop;
+	int cache_marks;
+	int tools_reasoning_drop;	/* gpt-5.4 and later: OA-61 */
 	enum vocabulary vocabulary;
 };
 
@@ -66,9 +71,12 @@ enum openai_param {
 enum {
 	LEARNED_MAX = 64,	/* models remembered per upstream; the oldest goes */
 	LEARNED_NAME = 128,	/* longer model names share no facts */
-	CACHE_MAX = 256,	/* tool ids whose opaque data is kept (OA-66), see
-				 * openai.c for the choice */
-	CACHE_VALUE = 2048	/* bytes of such data; longer rides in the envelope */
+	CACHE_WAYS = 8,		/* places one tool id may have; the oldest goes */
+	CACHE_MAX = 4096,	/* tool ids whose opaque data is kept (OA-66) */
+	CACHE_BYTES = 512 << 10,	/* of all that data, the oldest overwritten;
+				 * a thought signature is about 1 KiB */
+	CACHE_VALUE = 4096,	/* of one; longer rides in the envelope */
+	CACHE_AGE_MS = 24 * 3600 * 1000	/* OA-66 */
 };
 
 struct openai_learned {
@@ -82,19 +90,23 @@ struct openai_learned {
 	uint64_t used;		/* for eviction */
 };
 
-/* Opaque upstream data by tool id (OA-66). */
+/* Opaque upstream data by tool id (OA-66): where in the ring of bytes an
+ * envelope's JSON (OA-65) begins, counted from the start of time. */
 struct openai_kept {
 	uint64_t hash;		/* of the tool id; 0: free */
 	uint64_t at_ms;
+	uint64_t begin;
 	uint32_t n;
-	char value[CACHE_VALUE];	/* an envelope's JSON (OA-65) */
 };
 
 struct openai_facts {
 	struct openai_flags flags;
 	uint64_t clock;
 	struct openai_learned learned[LEARNED_MAX];
+	struct openai_learned unnamed;	/* for names too long to be kept */
 	struct openai_kept kept[CACHE_MAX];
+	uint64_t written;	/* bytes that ever went into the ring */
+	char ring[CACHE_BYTES];
 };
 
 /* Tool names that had to change (OA-51). */
@@ -130,7 +142,8 @@ int openai_is_reasoning(struct str model);
 /* major*10+minor of gpt-N.M; 0 if the name isn't of that form. */
 int openai_gpt_version(struct str model);
 
-/* Envelope data by tool id (OA-66). find returns the JSON, empty if none.
+/* Envelope data by tool id (OA-66). find returns the JSON, empty if none; it
+ * stays in place until the next keep.
  * An envelope's keys, all optional: u upstream name; r true when reasoning must
  * return; d reasoning_details array; t object tool id -> thought signature; x
  * the reasoning text where the client was not shown it (and in the cache). */

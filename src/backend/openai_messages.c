@@ -1,0 +1,1116 @@
+/* openai_messages.c -- turns, written as chat messages.
+ *
+ * Text is copied still escaped, base64 as it is; only a tool's input is
+ * escaped once more, because upstream it travels as a string. Nothing here
+ * refuses a request: what a backend can't take becomes a line of text that
+ * says so, with a note, since a refusal would block every later turn of the
+ * conversation.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "openai_request.h"
+
+enum {
+	ID_LONG = 40,		/* OpenAI refuses longer tool ids (OA-44) */
+	ID_HASH = 32,
+	ID_SHORT = 9,		/* what Mistral's template wants, exactly */
+	SNIFF = 64,		/* base64 that holds any image's first bytes */
+	NEAR = 64		/* items looked back over for what belongs to one */
+};
+
+/* ---- small pieces ---- */
+
+/* Ends in a blank? s is escaped. */
+static int ends_blank(struct str s)
+{
+	size_t n = 0;
+
+	if (s.n == 0)
+		return 1;
+	if (s.p[s.n - 1] == ' ')
+		return 1;
+	if (!memchr("ntr", s.p[s.n - 1], 3))
+		return 0;
+	while (n + 1 < s.n && s.p[s.n - 2 - n] == '\\')
+		n++;
+	return n & 1;
+}
+
+static int begins_blank(struct str s)
+{
+	if (s.n && s.p[0] == ' ')
+		return 1;
+	return s.n > 1 && s.p[0] == '\\' && memchr("ntr", s.p[1], 3);
+}
+
+/* A title inside quotes of its own: " becomes '. */
+static void put_title(struct buf *b, struct jstr title)
+{
+	struct str s = title.raw;
+	size_t at, run = 0;
+
+	for (at = 0; at + 1 < s.n; at++) {
+		if (s.p[at] != '\\')
+			continue;
+		if (s.p[at + 1] == '"') {
+			json_put(b, (struct jstr){ str_head(str_from(s, run),
+			    at - run) });
+			buf_chr(b, '\'');
+			run = at + 2;
+		}
+		at++;
+	}
+	json_put(b, (struct jstr){ str_from(s, run) });
+}
+
+static int is_alnum(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	    (c >= '0' && c <= '9');
+}
+
+static int id_ok(const struct enc *e, struct str id)
+{
+	size_t i;
+
+	if (e->flags->tool_id_9 ? id.n != ID_SHORT :
+	    id.n == 0 || id.n > ID_LONG)
+		return 0;
+	for (i = 0; i < id.n; i++)
+		if (!is_alnum(id.p[i]) && (e->flags->tool_id_9 ||
+		    (id.p[i] != '_' && id.p[i] != '-')))
+			return 0;
+	return 1;
+}
+
+/* The same id goes out for a call and for its result (OA-44). */
+static void put_id(struct enc *e, struct jstr id)
+{
+	static const char base62[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz";
+	char hex[2 * ID_SHORT];
+	struct buf h = buf_on(hex, sizeof hex);
+	size_t i;
+	unsigned v;
+
+	if (id_ok(e, id.raw)) {
+		buf_put(&e->b, id.raw);
+		return;
+	}
+	if (!e->flags->tool_id_9) {
+		buf_put(&e->b, S("call_"));
+		openai_put_hash(&e->b, id, ID_HASH);
+		return;
+	}
+	openai_put_hash(&h, id, sizeof hex);
+	for (i = 0; i < sizeof hex; i += 2) {
+		v = (unsigned)(hex[i] <= '9' ? hex[i] - '0' : hex[i] - 'a' + 10);
+		v = v * 16 + (unsigned)(hex[i + 1] <= '9' ? hex[i + 1] - '0' :
+		    hex[i + 1] - 'a' + 10);
+		buf_chr(&e->b, base62[v % 62]);
+	}
+}
+
+static void message_begin(struct enc *e, struct str role)
+{
+	buf_put(&e->b, e->nmessages++ ? S(",{\"role\":\"") :
+	    S("{\"role\":\""));
+	buf_put(&e->b, role);
+	buf_chr(&e->b, '"');
+	e->cost += 400;
+}
+
+/* ---- images and files ---- */
+
+/* The type its first bytes show, else the one the client says (OA-33). */
+static struct str media_of(const struct block *b)
+{
+	char bytes[SNIFF];
+	struct buf out = buf_on(bytes, sizeof bytes);
+	struct str real = { NULL, 0 };
+
+	if (base64_decode(&out, str_head(b->data.raw, SNIFF)) == OK)
+		real = image_type(buf_str(&out));
+	return real.n ? real : b->media_type.raw;
+}
+
+static int image_fits(const struct enc *e, const struct block *b)
+{
+	if (!e->flags->images)
+		return 0;
+	if (b->source == SOURCE_URL)
+		return e->flags->image_url;
+	return b->source == SOURCE_BASE64 &&
+	    (e->flags->gif || !str_eq(media_of(b), S("image/gif")));
+}
+
+static int is_pdf(const struct block *b)
+{
+	return b->source == SOURCE_BASE64 &&
+	    (b->media_type.raw.n == 0 ||
+	    jstr_eq(b->media_type, S("application/pdf")));
+}
+
+/* Whether a block is sent as a part that isn't text. */
+static int is_media(const struct enc *e, const struct block *b)
+{
+	if (b->type == B_IMAGE)
+		return image_fits(e, b);
+	return b->type == B_DOCUMENT && e->flags->file_parts && is_pdf(b);
+}
+
+static void put_kilobytes(struct buf *b, size_t base64)
+{
+	buf_u64(b, (base64 / 4 * 3 + 1023) / 1024);
+	buf_put(b, S(" KB, "));
+}
+
+/* In the place of what can't be sent: section 12 on OA-34 and OA-39. */
+static void put_omitted(struct enc *e, const struct block *b)
+{
+	int image = b->type == B_IMAGE;
+
+	note(e->c->notes, NOTE_DROPPED, image ? S("image") : S("document"),
+	    S("this backend takes none of this kind; the model is told"));
+	if (image && !e->flags->images) {
+		buf_put(&e->b,
+		    S("[image omitted: the model cannot see images]"));
+		return;
+	}
+	buf_put(&e->b, image ? S("[image, ") : S("[document "));
+	if (b->title.raw.n) {
+		buf_put(&e->b, S("\\\""));
+		put_title(&e->b, b->title);
+		buf_put(&e->b, S("\\\", "));
+	} else if (!image) {
+		buf_put(&e->b, S("without a name, "));
+	}
+	if (b->source == SOURCE_BASE64)
+		put_kilobytes(&e->b, b->data.raw.n);
+	if (b->source == SOURCE_URL)
+		buf_put(&e->b, S("not sent: this backend takes no links]"));
+	else
+		buf_put(&e->b, image ? S("not sent: this backend takes no "
+		    "such image]") :
+		    S("not sent: this backend takes no files]"));
+}
+
+/* Without the blanks some clients break it with. */
+static void put_base64(struct buf *b, struct str s)
+{
+	size_t at, run = 0;
+
+	if (!s.n || (!memchr(s.p, '\\', s.n) && !memchr(s.p, ' ', s.n))) {
+		buf_put(b, s);
+		return;
+	}
+	for (at = 0; at < s.n; at++) {
+		if (s.p[at] != '\\' && s.p[at] != ' ')
+			continue;
+		buf_put(b, str_head(str_from(s, run), at - run));
+		run = at + 1;
+		if (s.p[at] == '\\' && at + 1 < s.n) {
+			at++;
+			/* \/ is a slash; \u002f may stay. */
+			run = memchr("nrt", s.p[at], 3) ? at + 1 :
+			    s.p[at] == '/' ? at : at - 1;
+		}
+	}
+	buf_put(b, str_from(s, run));
+}
+
+static void put_image(struct enc *e, const struct block *b)
+{
+	struct str type = media_of(b);
+
+	buf_put(&e->b, S("{\"type\":\"image_url\",\"image_url\":{\"url\":\""));
+	if (b->source == SOURCE_URL) {
+		json_put(&e->b, b->data);
+		e->cost += 160000;	/* its size isn't known */
+	} else {
+		if (!str_eq(type, b->media_type.raw))
+			note(e->c->notes, NOTE_CHANGED,
+			    S("image.source.media_type"),
+			    S("its bytes are of another type"));
+		buf_put(&e->b, S("data:"));
+		json_put(&e->b, (struct jstr){ type });
+		buf_put(&e->b, S(";base64,"));
+		put_base64(&e->b, b->data.raw);
+		e->cost += 100 * estimate_image(b->data);
+	}
+	buf_put(&e->b, S("\"}}"));
+	e->images++;
+}
+
+static void put_file(struct enc *e, const struct block *b)
+{
+	buf_put(&e->b, S("{\"type\":\"file\",\"file\":{\"filename\":\""));
+	if (b->title.raw.n)
+		put_title(&e->b, b->title);
+	else
+		buf_put(&e->b, S("document"));
+	if (!str_ends(b->title.raw, S(".pdf")))
+		buf_put(&e->b, S(".pdf"));
+	buf_put(&e->b, S("\",\"file_data\":\"data:application/pdf;base64,"));
+	put_base64(&e->b, b->data.raw);
+	buf_put(&e->b, S("\"}}"));
+	e->cost += 100 * estimate_pdf(b->data);
+	e->images++;
+}
+
+static void put_media(struct enc *e, const struct block *b)
+{
+	if (b->type == B_IMAGE)
+		put_image(e, b);
+	else
+		put_file(e, b);
+}
+
+/* ---- the parts of a user message (OA-31) ---- */
+
+/* One string if all is text, because not every template takes more. */
+struct parts {
+	struct enc *e;
+	int array;
+	size_t n;
+	size_t from;		/* where the string, or this part's text begins */
+};
+
+static void parts_open(struct parts *p, struct enc *e, int array)
+{
+	*p = (struct parts){ .e = e, .array = array };
+	buf_put(&e->b, array ? S(",\"content\":[") : S(",\"content\":\""));
+	p->from = e->b.n;
+}
+
+static void text_begin(struct parts *p)
+{
+	if (!p->array) {
+		if (p->n++)
+			buf_put(&p->e->b, S("\\n\\n"));
+		return;
+	}
+	buf_put(&p->e->b, p->n++ ? S(",{\"type\":\"text\",\"text\":\"") :
+	    S("{\"type\":\"text\",\"text\":\""));
+	p->from = p->e->b.n;
+}
+
+static void text_end(struct parts *p, enum cache_mark mark)
+{
+	if (!p->array)
+		return;
+	cost_text(p->e, p->from);
+	buf_chr(&p->e->b, '"');
+	if (p->e->marks && mark != CACHE_NONE)
+		buf_put(&p->e->b, mark == CACHE_1H ?
+		    S(",\"cache_control\":{\"type\":\"ephemeral\","
+		    "\"ttl\":\"1h\"}") :
+		    S(",\"cache_control\":{\"type\":\"ephemeral\"}"));
+	buf_chr(&p->e->b, '}');
+}
+
+static void part_media(struct parts *p, const struct block *b)
+{
+	if (p->n++)
+		buf_chr(&p->e->b, ',');
+	put_media(p->e, b);
+}
+
+static void parts_close(struct parts *p)
+{
+	if (!p->array)
+		cost_text(p->e, p->from);
+	buf_chr(&p->e->b, p->array ? ']' : '"');
+}
+
+/* ---- documents and search results as text ---- */
+
+static void put_document_head(struct enc *e, const struct block *b)
+{
+	buf_put(&e->b, S("<document"));
+	if (b->title.raw.n) {
+		buf_put(&e->b, S(" title=\\\""));
+		put_title(&e->b, b->title);
+		buf_put(&e->b, S("\\\""));
+	}
+	buf_put(&e->b, S(">\\n"));
+	if (b->context.raw.n) {
+		buf_put(&e->b, S("<context>"));
+		json_put(&e->b, b->context);
+		buf_put(&e->b, S("</context>\\n"));
+	}
+}
+
+/* Its text; images among it are named where `parts` isn't there to take
+ * them. */
+static void put_document(struct enc *e, const struct block *b,
+    struct parts *parts)
+{
+	const struct block *in;
+	size_t i;
+
+	if (b->source != SOURCE_TEXT && b->source != SOURCE_CONTENT) {
+		put_omitted(e, b);
+		return;
+	}
+	put_document_head(e, b);
+	if (b->source == SOURCE_TEXT) {
+		json_put(&e->b, b->data);
+		buf_put(&e->b, S("\\n"));
+	}
+	for (i = 0; b->source == SOURCE_CONTENT && i < b->ncontent; i++) {
+		in = &b->content[i];
+		if (in->type == B_TEXT) {
+			json_put(&e->b, in->text);
+			buf_put(&e->b, S("\\n"));
+		} else if (parts && is_media(e, in)) {
+			text_end(parts, CACHE_NONE);
+			part_media(parts, in);
+			text_begin(parts);
+		} else if (in->type == B_IMAGE) {
+			put_omitted(e, in);
+			buf_put(&e->b, S("\\n"));
+		}
+	}
+	buf_put(&e->b, S("</document>"));
+}
+
+static void put_search_result(struct enc *e, const struct block *b)
+{
+	size_t i;
+
+	buf_put(&e->b, S("<search_result source=\\\""));
+	put_title(&e->b, b->text);
+	buf_put(&e->b, S("\\\" title=\\\""));
+	put_title(&e->b, b->title);
+	buf_put(&e->b, S("\\\">\\n"));
+	for (i = 0; i < b->ncontent; i++) {
+		if (b->content[i].type != B_TEXT)
+			continue;
+		json_put(&e->b, b->content[i].text);
+		buf_put(&e->b, S("\\n"));
+	}
+	buf_put(&e->b, S("</search_result>"));
+}
+
+/* ---- tool results (3.2) ---- */
+
+/* How the nth image or file of a result is spoken of (OA-39). */
+static void put_nth(struct enc *e, const struct block *b, const size_t n[2],
+    int first_upper)
+{
+	if (b->type == B_IMAGE)
+		buf_put(&e->b, first_upper ? S("Image ") : S("image "));
+	else
+		buf_put(&e->b, first_upper ? S("Document ") : S("document "));
+	buf_u64(&e->b, n[b->type == B_IMAGE]);
+}
+
+static void put_result_block(struct enc *e, const struct block *result,
+    const struct block *b, size_t n[2])
+{
+	switch (b->type) {
+	case B_TEXT:
+		json_put(&e->b, b->text);
+		return;
+	case B_SEARCH_RESULT:
+		put_search_result(e, b);
+		return;
+	case B_TOOL_REFERENCE:
+		buf_put(&e->b, S("Tool available: "));
+		openai_put_name(e, &e->b, b->name);
+		return;
+	case B_BROWSER_STATE:
+		json_stringify(&e->b, json_raw(b->json));
+		return;
+	case B_IMAGE:
+	case B_DOCUMENT:
+		break;
+	default:
+		note(e->c->notes, NOTE_DROPPED, S("tool_result.content"),
+		    S("a block of a type unknown here"));
+		return;
+	}
+	if (is_media(e, b)) {
+		n[b->type == B_IMAGE]++;
+		buf_chr(&e->b, '[');
+		put_nth(e, b, n, 0);
+		buf_put(&e->b, S(" of tool result "));
+		put_id(e, result->id);
+		buf_put(&e->b, S(" is in the next message]"));
+	} else if (b->type == B_DOCUMENT) {
+		put_document(e, b, NULL);
+	} else {
+		put_omitted(e, b);
+	}
+}
+
+/* There is no error field in this dialect (OA-38). */
+static int says_error(const struct block *result)
+{
+	struct jstr s = { { NULL, 0 } };
+
+	if (result->ncontent && result->content[0].type == B_TEXT)
+		s = result->content[0].text;
+	return str_istarts(s.raw, S("error")) ||
+	    jstr_starts(s, S("<tool_use_error>"));
+}
+
+/* The content as one string, without its quotes. */
+static void put_result(struct enc *e, const struct block *result)
+{
+	size_t n[2] = { 0, 0 }, i, from, mark, after;
+
+	if (result->is_error && !says_error(result))
+		buf_put(&e->b, S("Error: "));
+	from = e->b.n;
+	for (i = 0; i < result->ncontent; i++) {
+		mark = e->b.n;
+		if (mark > from)
+			buf_put(&e->b, S("\\n"));
+		after = e->b.n;
+		put_result_block(e, result, &result->content[i], n);
+		if (e->b.n == after)
+			e->b.n = mark;
+	}
+	/* Some servers refuse an empty one. */
+	if (e->b.n == from)
+		buf_put(&e->b, S("(no output)"));
+}
+
+static void put_tool_message(struct enc *e, const struct item *call)
+{
+	size_t from;
+
+	message_begin(e, S("tool"));
+	e->cost += 400;
+	buf_put(&e->b, S(",\"tool_call_id\":\""));
+	put_id(e, call->b->id);
+	buf_put(&e->b, S("\",\"content\":\""));
+	from = e->b.n;
+	if (call->pair)
+		put_result(e, call->pair->b);
+	else
+		buf_put(&e->b, S("(no result: the call was interrupted)"));
+	cost_text(e, from);
+	buf_put(&e->b, S("\"}"));
+}
+
+/* Images and files of a result, as parts of the user's message. */
+static void put_result_media(struct parts *p, const struct block *result)
+{
+	size_t n[2] = { 0, 0 }, i;
+
+	for (i = 0; i < result->ncontent; i++) {
+		if (!is_media(p->e, &result->content[i]))
+			continue;
+		n[result->content[i].type == B_IMAGE]++;
+		text_begin(p);
+		put_nth(p->e, &result->content[i], n, 1);
+		buf_put(&p->e->b, S(" from tool result "));
+		put_id(p->e, result->id);
+		buf_chr(&p->e->b, ':');
+		text_end(p, CACHE_NONE);
+		part_media(p, &result->content[i]);
+	}
+}
+
+/* ---- user messages (3.1) ---- */
+
+static int holds_media(const struct enc *e, const struct block *b)
+{
+	size_t i;
+
+	if (is_media(e, b))
+		return 1;
+	if (b->type == B_TOOL_RESULT ||
+	    (b->type == B_DOCUMENT && b->source == SOURCE_CONTENT))
+		for (i = 0; i < b->ncontent; i++)
+			if (is_media(e, &b->content[i]))
+				return 1;
+	return 0;
+}
+
+static int is_result(const struct item *it)
+{
+	return it->kind == ITEM_BLOCK && it->b->type == B_TOOL_RESULT;
+}
+
+/* An item that is a text of the user's: all but results that a tool message
+ * takes, and repeated ones. */
+static int is_part(const struct item *it)
+{
+	return !is_result(it) || (!it->pair && !it->repeated);
+}
+
+static int shows_media(const struct enc *e, const struct item *it)
+{
+	return it->kind == ITEM_BLOCK && !it->repeated &&
+	    holds_media(e, it->b);
+}
+
+int openai_has_parts(const struct enc *e, const struct turn *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->n; i++)
+		if (is_part(&t->items[i]) || shows_media(e, &t->items[i]))
+			return 1;
+	return 0;
+}
+
+static int needs_array(const struct enc *e, const struct turn *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->n; i++)
+		if (shows_media(e, &t->items[i]) || (e->marks &&
+		    t->items[i].kind == ITEM_BLOCK &&
+		    t->items[i].b->cache != CACHE_NONE &&
+		    is_part(&t->items[i])))
+			return 1;
+	return 0;
+}
+
+/* Text blocks of a system message, joined. */
+static void put_texts(struct enc *e, const struct block *b, size_t n)
+{
+	size_t i, any = 0;
+
+	for (i = 0; i < n; i++) {
+		if (b[i].type != B_TEXT)
+			continue;
+		if (any++)
+			buf_put(&e->b, S("\\n\\n"));
+		json_put(&e->b, b[i].text);
+	}
+}
+
+static void put_part_text(struct parts *p, const struct item *it)
+{
+	struct enc *e = p->e;
+	const struct block *b = it->b;
+
+	if (it->kind == ITEM_SYSTEM) {
+		buf_put(&e->b, S("<system-reminder>\\n"));
+		put_texts(e, it->m->blocks, it->m->n);
+		buf_put(&e->b, S("\\n</system-reminder>"));
+	} else if (it->kind == ITEM_SUMMARY || b->type == B_COMPACTION) {
+		buf_put(&e->b, S("Summary of the conversation so far:\\n"));
+		json_put(&e->b, b->text);
+	} else if (b->type == B_TOOL_RESULT) {
+		buf_put(&e->b, S("Result of an earlier tool call "));
+		put_id(e, b->id);
+		buf_put(&e->b, S(":\\n"));
+		put_result(e, b);
+	} else if (b->type == B_TEXT) {
+		json_put(&e->b, b->text);
+	} else if (b->type == B_SEARCH_RESULT) {
+		put_search_result(e, b);
+	} else if (b->type == B_DOCUMENT) {
+		put_document(e, b, p->array ? p : NULL);
+	} else {
+		put_omitted(e, b);	/* an image */
+	}
+}
+
+static void put_user(struct enc *e, const struct turn *t)
+{
+	const struct item *it;
+	struct parts p;
+	size_t i;
+
+	if (!openai_has_parts(e, t))
+		return;
+	message_begin(e, S("user"));
+	parts_open(&p, e, needs_array(e, t));
+	for (i = 0; i < t->n; i++) {
+		it = &t->items[i];
+		if (is_part(it) && it->kind == ITEM_BLOCK &&
+		    is_media(e, it->b)) {
+			part_media(&p, it->b);
+		} else if (is_part(it)) {
+			text_begin(&p);
+			put_part_text(&p, it);
+			text_end(&p, it->kind == ITEM_BLOCK ? it->b->cache :
+			    CACHE_NONE);
+		}
+		if (is_result(it) && !it->repeated)
+			put_result_media(&p, it->b);
+	}
+	parts_close(&p);
+	buf_chr(&e->b, '}');
+}
+
+/* ---- assistant messages (3.3) ---- */
+
+static struct jv results_of(const struct block *b)
+{
+	return json_get(b->json, S("content"));
+}
+
+int openai_readable(const struct block *b)
+{
+	struct jv v = results_of(b);
+	struct json_iter it = json_iter(v);
+
+	if (json_type(v) == JSON_OBJECT)
+		return json_str(json_get(v, S("url"))).raw.n != 0;
+	while (json_next(&it))
+		if (json_str(json_get(it.value, S("url"))).raw.n)
+			return 1;
+	return 0;
+}
+
+static void put_hit(struct enc *e, struct jv hit)
+{
+	struct jstr url = json_str(json_get(hit, S("url")));
+	struct jstr title = json_str(json_get(hit, S("title")));
+
+	if (url.raw.n == 0)
+		return;
+	buf_put(&e->b, S("\\n"));
+	json_put(&e->b, title);
+	if (title.raw.n)
+		buf_put(&e->b, S(" - "));
+	json_put(&e->b, url);
+}
+
+/* What a search of a real Claude's found; its encrypted text stays closed
+ * (OA-45). */
+static void put_server_result(struct enc *e, const struct turn *t, size_t i)
+{
+	const struct block *b = t->items[i].b, *use = NULL;
+	struct json_iter it = json_iter(results_of(b));
+	struct jv input;
+	size_t back;
+
+	for (back = 0; back < NEAR && back < i && !use; back++) {
+		use = t->items[i - 1 - back].b;
+		if (!use || use->type != B_SERVER_TOOL_USE ||
+		    !str_eq(use->id.raw, b->id.raw))
+			use = NULL;
+	}
+	buf_chr(&e->b, '[');
+	json_put(&e->b, use ? use->name : (struct jstr){ S("web_search") });
+	input = json_get(use ? use->json : b->json, S("input"));
+	if (json_str(json_get(input, S("query"))).raw.n) {
+		buf_put(&e->b, S(": "));
+		json_put(&e->b, json_str(json_get(input, S("query"))));
+	}
+	buf_chr(&e->b, ']');
+	if (it.object)
+		put_hit(e, results_of(b));
+	else
+		while (json_next(&it))
+			put_hit(e, it.value);
+}
+
+/* One text of the message: blocks are set apart unless a blank does it
+ * (OA-42). */
+static void put_said(struct enc *e, const struct turn *t, size_t i,
+    size_t from)
+{
+	const struct block *b = t->items[i].b;
+
+	switch (b->type) {
+	case B_TEXT:
+	case B_DOCUMENT:
+	case B_SEARCH_RESULT:
+	case B_COMPACTION:
+	case B_SERVER_TOOL_RESULT:
+		break;
+	default:
+		return;
+	}
+	if (!ends_blank(str_from(buf_str(&e->b), from)) &&
+	    !(b->type == B_TEXT && begins_blank(b->text.raw)))
+		buf_put(&e->b, S("\\n\\n"));
+	if (b->type == B_SERVER_TOOL_RESULT)
+		put_server_result(e, t, i);
+	else if (b->type == B_DOCUMENT)
+		put_document(e, b, NULL);
+	else if (b->type == B_SEARCH_RESULT)
+		put_search_result(e, b);
+	else
+		json_put(&e->b, b->text);
+}
+
+static void put_content(struct enc *e, const struct turn *t, int last)
+{
+	size_t i, mark = e->b.n, from;
+
+	buf_put(&e->b, S(",\"content\":\""));
+	from = e->b.n;
+	for (i = 0; i < t->n; i++)
+		put_said(e, t, i, from);
+	if (e->b.n == from && t->calls && e->flags->null_content) {
+		e->b.n = mark;
+		buf_put(&e->b, S(",\"content\":null"));
+		return;
+	}
+	cost_text(e, from);
+	if (last && !t->calls)
+		e->sent->prefill = str_from(buf_str(&e->b), from);
+	buf_chr(&e->b, '"');
+}
+
+/* ---- reasoning that goes back (OA-62) ---- */
+
+static void put_reasoning_text(struct enc *e, const struct turn *t)
+{
+	size_t i, from = e->b.n;
+	const struct item *it;
+
+	for (i = 0; i < t->n; i++) {
+		it = &t->items[i];
+		if (it->b->type != B_THINKING || it->b->text.raw.n == 0)
+			continue;
+		if (e->b.n > from)
+			buf_put(&e->b, S("\\n\\n"));
+		json_put(&e->b, it->b->text);
+	}
+	/* Not shown to the client: then we or its envelope have it. */
+	for (i = 0; i < t->n && e->b.n == from; i++)
+		json_put(&e->b, json_str(json_get(t->items[i].envelope,
+		    S("x"))));
+	if (e->b.n == from && e->flags->send_reasoning == 2 &&
+	    openai_refused(e->c, PARAM_REASONING_SPACE))
+		buf_chr(&e->b, ' ');
+}
+
+static void put_reasoning(struct enc *e, const struct turn *t, size_t at)
+{
+	size_t mark = e->b.n, from;
+
+	if (e->flags->send_reasoning == 0 ||
+	    (e->flags->send_reasoning == 1 && at < e->last_text))
+		return;
+	buf_put(&e->b, e->flags->reasoning_back == REASONING_BACK_REASONING ?
+	    S(",\"reasoning\":\"") : S(",\"reasoning_content\":\""));
+	from = e->b.n;
+	put_reasoning_text(e, t);
+	if (e->b.n == from && e->flags->send_reasoning != 2) {
+		e->b.n = mark;
+		return;
+	}
+	cost_text(e, from);
+	buf_chr(&e->b, '"');
+}
+
+/* Only its maker can read what is opaque in an envelope. */
+static int is_ours(const struct enc *e, struct jv envelope)
+{
+	struct jv u = json_get(envelope, S("u"));
+
+	return json_type(u) != JSON_STRING || json_is(u, e->c->up->name);
+}
+
+static size_t put_details_of(struct enc *e, struct jv envelope, size_t n)
+{
+	struct json_iter it;
+
+	if (!is_ours(e, envelope))
+		return n;
+	it = json_iter(json_get(envelope, S("d")));
+	while (!it.object && json_next(&it)) {
+		if (n++)
+			buf_chr(&e->b, ',');
+		json_compact(&e->b, json_raw(it.value));
+	}
+	return n;
+}
+
+/* reasoning_details: the cache has all of a message's with one of its calls;
+ * else every envelope has its share. */
+static void put_details(struct enc *e, const struct turn *t)
+{
+	size_t mark = e->b.n, i, n = 0;
+	int cached;
+
+	buf_put(&e->b, S(",\"reasoning_details\":["));
+	for (i = 0; i < t->n && !n; i++)
+		if (t->items[i].b->type == B_TOOL_USE)
+			n = put_details_of(e, t->items[i].envelope, n);
+	cached = n != 0;
+	for (i = 0; i < t->n && !cached; i++)
+		if (t->items[i].b->type == B_THINKING)
+			n = put_details_of(e, t->items[i].envelope, n);
+	if (n)
+		buf_chr(&e->b, ']');
+	else
+		e->b.n = mark;
+}
+
+/* The thought signature of the call at index i (OA-67); empty. */
+static struct jstr thought_of(const struct enc *e, const struct turn *t,
+    size_t i)
+{
+	char room[128];
+	struct buf id = buf_on(room, sizeof room);
+	struct jstr found = { { NULL, 0 } };
+	const struct item *it;
+	size_t back;
+
+	json_unescape(&id, t->items[i].b->id);
+	for (back = 0; back <= i && back < NEAR && !id.full; back++) {
+		it = &t->items[i - back];
+		if (back && it->b->type != B_THINKING)
+			continue;
+		if (is_ours(e, it->envelope))
+			found = json_str(json_get(json_get(it->envelope,
+			    S("t")), buf_str(&id)));
+		if (found.raw.n)
+			break;
+	}
+	return found;
+}
+
+static int any_thought(const struct enc *e, const struct turn *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->n; i++)
+		if (t->items[i].b->type == B_TOOL_USE &&
+		    thought_of(e, t, i).raw.n)
+			return 1;
+	return 0;
+}
+
+static void put_thought(struct enc *e, const struct turn *t, size_t i,
+    int lead)
+{
+	struct jstr sig = thought_of(e, t, i);
+
+	/* Gemini 3 refuses a turn whose first call has none, except this. */
+	if (sig.raw.n == 0 && lead && !any_thought(e, t))
+		sig.raw = S("skip_thought_signature_validator");
+	if (sig.raw.n == 0)
+		return;
+	buf_put(&e->b, S(",\"extra_content\":{\"google\":"
+	    "{\"thought_signature\":\""));
+	buf_put(&e->b, sig.raw);
+	buf_put(&e->b, S("\"}}"));
+}
+
+/* ---- calls ---- */
+
+static void put_call(struct enc *e, const struct block *b)
+{
+	size_t from;
+
+	buf_put(&e->b, S("{\"id\":\""));
+	put_id(e, b->id);
+	buf_put(&e->b, S("\",\"type\":\"function\",\"function\":"
+	    "{\"name\":\""));
+	from = e->b.n;
+	openai_put_name(e, &e->b, b->name);
+	cost_text(e, from);
+	buf_put(&e->b, S("\",\"arguments\":\""));
+	from = e->b.n;
+	if (b->input.n && b->input.p[0] == '{') {
+		json_stringify(&e->b, b->input);
+	} else {
+		buf_put(&e->b, S("{\\\"value\\\":"));
+		json_stringify(&e->b, b->input);
+		buf_chr(&e->b, '}');
+	}
+	cost_text(e, from);
+	e->cost += 800;
+	buf_put(&e->b, S("\"}"));
+}
+
+static void put_calls(struct enc *e, const struct turn *t)
+{
+	size_t i, n = 0;
+
+	if (!t->calls)
+		return;
+	buf_put(&e->b, S(",\"tool_calls\":["));
+	for (i = 0; i < t->n; i++) {
+		if (t->items[i].b->type != B_TOOL_USE)
+			continue;
+		if (n)
+			buf_chr(&e->b, ',');
+		put_call(e, t->items[i].b);
+		if (e->flags->reasoning_back == REASONING_BACK_GEMINI)
+			put_thought(e, t, i, n == 0);
+		buf_chr(&e->b, '}');
+		n++;
+	}
+	buf_chr(&e->b, ']');
+}
+
+static void put_assistant(struct enc *e, size_t at)
+{
+	const struct turn *t = &e->turns[at];
+	size_t i;
+
+	message_begin(e, S("assistant"));
+	put_content(e, t, at + 1 == e->nturns);
+	switch (e->flags->reasoning_back) {
+	case REASONING_BACK_NO:
+	case REASONING_BACK_GEMINI:
+		break;
+	case REASONING_BACK_CONTENT:
+	case REASONING_BACK_REASONING:
+		put_reasoning(e, t, at);
+		break;
+	case REASONING_BACK_DETAILS:
+		put_details(e, t);
+		break;
+	}
+	put_calls(e, t);
+	buf_chr(&e->b, '}');
+	/* Every call is answered right behind it, in the calls' order. */
+	for (i = 0; i < t->n; i++)
+		if (t->items[i].b->type == B_TOOL_USE)
+			put_tool_message(e, &t->items[i]);
+}
+
+/* ---- system ---- */
+
+static struct str system_role(const struct enc *e)
+{
+	if (e->flags->system_role == SYSTEM_DEVELOPER ||
+	    (e->flags->system_role == SYSTEM_AUTO &&
+	    openai_is_reasoning(e->c->model)))
+		return S("developer");
+	return S("system");
+}
+
+/* The line changes with every process and would ruin the upstream's cache of
+ * prompts (OA-7). */
+static int is_billing(const struct block *b)
+{
+	return jstr_starts(b->text, S("x-anthropic-billing-header:"));
+}
+
+static void put_system_block(struct parts *p, const struct block *b)
+{
+	if (b->type != B_TEXT) {
+		note(p->e->c->notes, NOTE_DROPPED, S("system"),
+		    S("a block that isn't text"));
+	} else if (is_billing(b)) {
+		note(p->e->c->notes, NOTE_DROPPED, S("system"),
+		    S("the billing line, which isn't for the model"));
+	} else {
+		text_begin(p);
+		json_put(&p->e->b, b->text);
+		text_end(p, b->cache);
+	}
+}
+
+static void put_notices(struct parts *p)
+{
+	struct enc *e = p->e;
+	struct arena scratch;
+	struct buf schema;
+
+	if (e->lone) {
+		text_begin(p);
+		buf_put(&e->b, S("The tool "));
+		json_put(&e->b, e->lone->name);
+		buf_put(&e->b, S(" is not available here. Do not pretend to "
+		    "have used it: say that it is not available, and answer "
+		    "from what you know."));
+		text_end(p, CACHE_NONE);
+	}
+	if (!e->schema_in_text)
+		return;
+	text_begin(p);
+	buf_put(&e->b, S("Answer with one JSON object that matches this JSON "
+	    "Schema, and with nothing else:\\n"));
+	/* Written behind the body, then once more as text. */
+	scratch = (struct arena){ e->b.p + e->b.n, e->b.p + e->b.cap };
+	scratch.cur += (e->b.cap - e->b.n) / 2;
+	schema = buf_open(&scratch);
+	openai_schema(&schema, e->c, json_get(e->req->format, S("schema")));
+	if (schema.full)
+		e->b.full = 1;
+	json_stringify(&e->b, buf_str(&schema));
+	text_end(p, CACHE_NONE);
+}
+
+static int marked_system(const struct enc *e)
+{
+	size_t i;
+
+	for (i = 0; e->marks && i < e->req->nsystem; i++)
+		if (e->req->system[i].cache != CACHE_NONE)
+			return 1;
+	return 0;
+}
+
+static void put_system(struct enc *e)
+{
+	size_t mark = e->b.n, i;
+	uint64_t cost = e->cost;
+	struct parts p;
+
+	message_begin(e, system_role(e));
+	parts_open(&p, e, marked_system(e));
+	for (i = 0; i < e->req->nsystem; i++)
+		put_system_block(&p, &e->req->system[i]);
+	put_notices(&p);
+	parts_close(&p);
+	buf_chr(&e->b, '}');
+	if (p.n)
+		return;
+	e->b.n = mark;
+	e->cost = cost;
+	e->nmessages--;
+}
+
+static void put_mid_system(struct enc *e, const struct turn *t)
+{
+	size_t i, from;
+
+	message_begin(e, system_role(e));
+	buf_put(&e->b, S(",\"content\":\""));
+	from = e->b.n;
+	for (i = 0; i < t->n; i++) {
+		if (i)
+			buf_put(&e->b, S("\\n\\n"));
+		put_texts(e, t->items[i].m->blocks, t->items[i].m->n);
+	}
+	cost_text(e, from);
+	buf_put(&e->b, S("\"}"));
+}
+
+/* ---- all of them ---- */
+
+/* Several templates fail without a user's message (OA-36). */
+static void put_dot(struct enc *e)
+{
+	if (e->talks)
+		return;
+	e->talks = 1;
+	note(e->c->notes, NOTE_ADDED, S("messages"),
+	    S("a user message, since there was none"));
+	message_begin(e, S("user"));
+	buf_put(&e->b, S(",\"content\":\".\"}"));
+}
+
+void openai_put_messages(struct enc *e)
+{
+	size_t i;
+
+	buf_chr(&e->b, '[');
+	put_system(e);
+	for (i = 0; i < e->nturns; i++) {
+		switch (e->turns[i].role) {
+		case ROLE_SYSTEM:
+			put_mid_system(e, &e->turns[i]);
+			break;
+		case ROLE_USER:
+			put_user(e, &e->turns[i]);
+			break;
+		case ROLE_ASSISTANT:
+			put_dot(e);
+			put_assistant(e, i);
+			break;
+		}
+	}
+	put_dot(e);
+	buf_chr(&e->b, ']');
+}

@@ -1,0 +1,115 @@
+/* openai_request.h -- what the parts of the sending side share.
+ *
+ * A plan is made first, in the arena: turns, which result answers which call,
+ * which tools are sent, what comes back out of envelopes. Then the body is
+ * written once, from front to back, into the rest of the arena.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef OPENAI_REQUEST_H
+#define OPENAI_REQUEST_H
+
+#include "openai.h"
+
+enum item_kind {
+	ITEM_BLOCK,
+	ITEM_SYSTEM,		/* a system message inside the conversation */
+	ITEM_SUMMARY		/* compaction: stands for what came before it */
+};
+
+struct item {
+	enum item_kind kind;
+	const struct block *b;
+	const struct message *m;	/* where it came from */
+	/* tool_use: its result, NULL if there is none. tool_result: not NULL
+	 * when a call takes it. */
+	const struct item *pair;
+	int repeated;		/* tool_result: a later one wins (OA-40) */
+	struct jv envelope;	/* OA-65: of a thinking block's signature; of a
+				 * tool_use, out of the cache */
+};
+
+/* Neighbours of equal role, as one. */
+struct turn {
+	enum role role;
+	struct item *items;
+	size_t n;
+	size_t calls;
+	size_t results;		/* index of the turn with the calls' results;
+				 * 0: there is none */
+};
+
+struct enc {
+	struct call *c;
+	const struct openai_flags *flags;
+	const struct request *req;
+	struct openai_sent *sent;
+
+	struct turn *turns;
+	size_t nturns;
+	int talks;		/* a user message will be there */
+	size_t last_text;	/* the last turn in which the user speaks */
+
+	const struct tool **tools;	/* sent, with sent->names beside them */
+	size_t ntools;
+	const struct tool *lone;	/* server tool that was all there was, or that
+				 * was asked for by name: the model is told */
+	enum tool_choice choice;
+	struct str choice_name;
+
+	struct json extra;	/* extra_body (OA-28) */
+	int has_extra;
+	int schema_in_text;	/* the answer's schema goes into the system text */
+	int marks;		/* cache_control is kept on text parts (OA-22) */
+	enum effort effort;	/* as sent; UNSET when not */
+
+	struct buf b;		/* the body */
+	size_t nmessages;	/* written so far */
+	uint64_t cost;		/* hundredths of a token (OA-129) */
+	int images;
+};
+
+/* Bytes of the request with an index, for look-ups: sorted, so that no input
+ * makes them slow. */
+struct key {
+	struct str s;
+	size_t i;
+};
+void keys_sort(struct key *k, size_t n);	/* by bytes, then by index */
+/* The last of the equal ones; NULL if there is none. */
+const struct key *keys_find(const struct key *k, size_t n, struct str s);
+
+/* ---- openai_turns.c ---- */
+
+int openai_plan_turns(struct enc *e);	/* OK, E_FAULT, E_FULL */
+
+/* ---- openai_tools.c ---- */
+
+int openai_plan_tools(struct enc *e);
+void openai_put_tools(struct enc *e);	/* the fields; nothing without tools */
+void openai_put_name(struct enc *e, struct buf *b, struct jstr name);
+
+/* ---- openai_messages.c ---- */
+
+void openai_put_messages(struct enc *e);	/* the array */
+/* Whether a user's turn makes a user message; tool messages are none. */
+int openai_has_parts(const struct enc *e, const struct turn *t);
+/* Whether anything of a server tool's result can be read (OA-45). */
+int openai_readable(const struct block *b);
+
+/* A top-level field: key before its value, key_end after it, which takes it
+ * back if extra_body has one of that name (OA-28). */
+size_t openai_key(struct enc *e, struct str name);
+void openai_key_end(struct enc *e, struct str name, size_t mark);
+
+/* Counts what was written since `from` as text of a JSON string. */
+static inline void cost_text(struct enc *e, size_t from)
+{
+	struct jstr s = { str_from(buf_str(&e->b), from) };
+
+	e->cost += estimate_jstr(s, e->flags->vocabulary);
+}
+
+/* The lower-case hex SHA-256 of a string, unescaped: n digits of it. */
+void openai_put_hash(struct buf *b, struct jstr s, size_t n);
+
+#endif
