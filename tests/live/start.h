@@ -27,7 +27,8 @@
 enum {
 	START_MS = 8000,	/* until it listens; a sanitized build is slow */
 	STOP_MS = 8000,		/* from SIGTERM to its end */
-	START_ENV_MAX = 32
+	START_ENV_MAX = 32,
+	OUTPUT_SHOWN = 3000	/* bytes of the program's output */
 };
 
 struct started {
@@ -101,7 +102,10 @@ static inline void started_show(const struct started *s)
 	FILE *f = fopen(s->output, "r");
 	char line[512];
 
-	printf("output of the program:\n");
+	printf("the end of what the program wrote:\n");
+	/* The line this lands in is shown from its middle. */
+	if (f && fseek(f, -OUTPUT_SHOWN, SEEK_END) != 0)
+		rewind(f);
 	while (f && fgets(line, sizeof(line), f))
 		printf("    | %s", line);
 	if (f)

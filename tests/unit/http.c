@@ -753,7 +753,7 @@ static int response_holds(const struct vcase *c, const struct reading *r)
 	return str_eq(verdict, S("either"));
 }
 
-static void response_cases(void)
+static void response_cases(const char *path)
 {
 	static const struct names names;
 	struct buf body = buf_on(content_space, sizeof(content_space));
@@ -762,8 +762,7 @@ static void response_cases(void)
 	struct vfile f;
 	int i;
 
-	if (!T(vfile_load(&f, "tests/data/http1/responses.json", tree,
-	    sizeof(tree)), "responses.json is read"))
+	if (!T(vfile_load(&f, path, tree, sizeof(tree)), "%s is read", path))
 		return;
 	it = json_iter(f.cases);
 	while (json_next(&it)) {
@@ -806,6 +805,7 @@ int main(void)
 	counted_and_to_close();
 	small_things();
 	request_cases();
-	response_cases();
+	response_cases("tests/data/http1/responses.json");
+	response_cases("tests/data/http1/more-responses.json");
 	return t_done("http");
 }
