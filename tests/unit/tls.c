@@ -519,10 +519,13 @@ static void test_cuts(void)
 		server.cut = at;
 		(void)begin(S("zoo.test"), WHEN);
 		drive();
+		/* Signatures differ in length by a byte or two, and with
+		 * them the whole: this one may be over before the cut. */
 		if (server.fd >= 0) {
-			sock_close(server.fd);
-			server.fd = -1;
-			drive();
+			T(at + 8 > n, "cut at %lu of %lu never came",
+			    (unsigned long)at, (unsigned long)n);
+			both_close();
+			continue;
 		}
 		T(tls_state(&t) == TLS_FAILED || tls_state(&t) == TLS_CUT,
 		    "cut at %lu: state %d", (unsigned long)at,
@@ -557,6 +560,12 @@ static void test_flips(void)
 		server.flip = at;
 		(void)begin(S("zoo.test"), WHEN);
 		drive();
+		if (server.sent <= at) {	/* shorter than the first */
+			T(at + 8 > n, "flip at %lu of %lu never came",
+			    (unsigned long)at, (unsigned long)n);
+			both_close();
+			continue;
+		}
 		/* A longer length leaves the client waiting: then it ends. */
 		if (server.fd >= 0) {
 			sock_close(server.fd);
