@@ -77,7 +77,8 @@ static void put_decoded(struct buf *b, struct str s)
 		buf_put(b, str_head(s, n));
 		s = str_from(s, n);
 		end = str_chr(str_head(s, 10), ';');
-		c = s.n ? entity(str_head(str_from(s, 1), end - 1)) : 0;
+		c = end < s.n && s.p[end] == ';' ?
+		    entity(str_head(str_from(s, 1), end - 1)) : 0;
 		if (c) {
 			put_utf8(b, c);
 			s = str_from(s, end + 1);
