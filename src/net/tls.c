@@ -916,6 +916,12 @@ static unsigned follow(struct engine *e)
 			e->state = TLS_CLOSED;
 		return 0;
 	}
+	/* Able to do nothing at all: half an alert in the handshake does that
+	 * to an engine with one buffer. It would wait for ever. */
+	if (st == 0 && e->closing)
+		e->state = TLS_CLOSED;
+	else if (st == 0)
+		engine_failed(e, BR_ERR_UNEXPECTED);
 	if (e->state == TLS_HANDSHAKE &&
 	    (st & (BR_SSL_SENDAPP | BR_SSL_RECVAPP))) {
 		e->state = TLS_OPEN;

@@ -594,6 +594,7 @@ static void test_nonsense(void)
 		S("\x15\x03\x03\x00\x02\x02\x70"),	/* unrecognized_name */
 		S("\x15\x03\x03\x00\x02\x02\xff"),
 		S("\x15\x03\x03\x00\x02\x01\x00"),	/* close_notify */
+		S("\x15\x03\x03\x00\x01\x00"),	/* half an alert */
 		S("\x16\x03\x03\xff\xff"),
 		S("\x16\x03\x03\x40\x01"),
 		S("\x16\x03\x03\x00\x04\x02\xff\xff\xff"),
@@ -613,6 +614,8 @@ static void test_nonsense(void)
 		T_INT(begin(S("zoo.test"), WHEN), OK, "starts");
 		(void)sock_write(server.fd, said_by[i], &why);
 		(void)tls_pump(&t, client_fd);
+		T(tls_state(&t) == TLS_FAILED || tls_want(&t),
+		    "nonsense %d: over, or something is waited for", (int)i);
 		sock_close(server.fd);
 		server.fd = -1;
 		(void)tls_pump(&t, client_fd);
