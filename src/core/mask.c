@@ -6,7 +6,11 @@
  * SPDX-License-Identifier: MIT */
 #include "core.h"
 
-enum { KEY_MIN = 12 };	/* shorter than any key: "sk-" in prose stays */
+enum {
+	KEY_MIN = 12,		/* shorter than any key: "sk-" in prose stays */
+	SECRET_MIN = 6		/* a placeholder such as "none" is no secret, and
+				 * masking it would eat ordinary words */
+};
 
 static int is_key_byte(char c)
 {
@@ -49,7 +53,7 @@ static size_t known(struct str s, const struct str *secrets, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (secrets[i].n && str_starts(s, secrets[i]))
+		if (secrets[i].n >= SECRET_MIN && str_starts(s, secrets[i]))
 			return secrets[i].n;
 	return 0;
 }

@@ -627,9 +627,14 @@ static void take_head(struct proxy *p, struct client *c, size_t end)
 		fail(p, c);
 		return;
 	}
-	if (x->head.status / 100 == 1 && x->head.status != 101 &&
-	    ++x->interim <= INTERIM_MAX)
+	if (x->head.status / 100 == 1 && x->head.status != 101) {
+		if (++x->interim <= INTERIM_MAX)
+			return;
+		FAULT(&x->call.fault, 502, S("upstream "), x->call.up->name,
+		    S(" sends interim answers without end"));
+		fail(p, c);
 		return;
+	}
 	if (refused_by_head(x) != OK) {
 		fail(p, c);
 		return;
@@ -715,9 +720,10 @@ static void read_answer_head(struct proxy *p, struct client *c)
 	if (x->stage != X_HEAD)
 		return;
 	x->looked = x->in.n;
-	if (x->in.n >= HTTP_HEAD_MAX || x->interim > INTERIM_MAX) {
+	if (http_response_partial(buf_str(&x->in)) != OK ||
+	    x->interim > INTERIM_MAX) {
 		FAULT(&x->call.fault, 502, S("upstream "), x->call.up->name,
-		    S(" sent too large a head"));
+		    S(" sent what is no HTTP/1.1 head, or too large a one"));
 		fail(p, c);
 	}
 }
@@ -825,6 +831,15 @@ static void decode(struct proxy *p, struct client *c)
 	int ending = x->content_done || (x->tail_at && p->now >= x->tail_at);
 	int r;
 
+	/* Whole JSON may stand in half a body: its length was promised. */
+	if (x->content_done && x->clean < 0 && str_istarts(http_field(&x->head,
+	    S("content-type")), S("application/json"))) {
+		FAULT(&call->fault, 502, S("upstream "), call->up->name,
+		    S(" was cut off: "), str_of(x->body.why ? x->body.why :
+		    "the connection ended"));
+		fail(p, c);
+		return;
+	}
 	call->wait_ms = 0;
 	r = call->up->backend->decode(call, &s, ending,
 	    x->clean > 0 || (x->tail_at && !x->content_done));
