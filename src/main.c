@@ -51,18 +51,18 @@ static struct str read_dotenv(struct arena *a, struct buf *warn)
 	char *p = arena_bytes(a, DOTENV_MAX);
 	struct stat st;
 	ssize_t n = 0, k;
-	int fd = open(".env", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = p ? open(".env", O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
 
 	if (fd < 0)
 		return S("");
-	while (p && n < DOTENV_MAX &&
+	while (n < DOTENV_MAX &&
 	    (k = read(fd, p + n, (size_t)(DOTENV_MAX - n))) > 0)
 		n += k;
 	if (fstat(fd, &st) == 0 && st.st_mode & 077)
 		buf_put(warn, S(".env can be read by other users; "
 		    "chmod 600 .env if it holds keys"));
 	close(fd);
-	return (struct str){ p, p ? (size_t)n : 0 };
+	return (struct str){ p, (size_t)n };
 }
 
 static int aws_found(void)

@@ -520,8 +520,8 @@ static void put_intro(struct buf *b, const struct request *r,
 		    "README.md and I will call one, or two in parallel if "
 		    "you say so."));
 	else
-		buf_put(b, S("\nEvery request and its answer is on the "
-		    "proxy's page meanwhile."));
+		buf_put(b, S("\nEvery request and its answer shows on the "
+		    "proxy's console meanwhile."));
 }
 
 static void put_summary(struct buf *b, const struct request *r,

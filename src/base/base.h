@@ -37,6 +37,7 @@ struct jstr {
 	struct str raw;
 };
 
+/* Literals and arrays only: of a pointer, sizeof says something else. */
 #define S(lit) ((struct str){ (lit), sizeof(lit) - 1 })
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -136,18 +136,17 @@ struct str id_new(struct ids *ids, struct str prefix, char out[ID_MAX])
 		in[sizeof ids->seed + i] = (unsigned char)(ids->n >> (8 * i));
 	ids->n++;
 	buf_put(&b, str_head(prefix, ID_MAX - ID_CHARS - 1));
-	for (i = SHA256_SIZE; left; i++) {
-		if (i == SHA256_SIZE) {
-			in[sizeof in - 1] = block++;
-			sha256(hash, (struct str){ (const char *)in,
-			    sizeof in });
-			i = 0;
+	while (left) {
+		in[sizeof in - 1] = block++;
+		sha256(hash, (struct str){ (const char *)in, sizeof in });
+		for (i = 0; i < SHA256_SIZE && left; i++) {
+			/* 248 is four times 62: no digit is likelier than
+			 * another. */
+			if (hash[i] >= 248)
+				continue;
+			buf_chr(&b, digits[hash[i] % 62]);
+			left--;
 		}
-		/* 248 is four times 62: no digit is likelier than another. */
-		if (hash[i] >= 248)
-			continue;
-		buf_chr(&b, digits[hash[i] % 62]);
-		left--;
 	}
 	return buf_str(&b);
 }

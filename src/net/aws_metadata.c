@@ -229,7 +229,7 @@ struct str aws_metadata_region(struct lookup *l, struct str profile)
 {
 	struct str base = metadata_base(l, profile), token, text;
 	struct str none = { NULL, 0 };
-	int status;
+	int status = 0;
 
 	if (!base.n || metadata_token(l, base, &token) != OK ||
 	    metadata_get(l, JOIN(l, base,

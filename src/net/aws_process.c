@@ -130,7 +130,7 @@ int aws_process(struct lookup *l, struct str profile, struct str command,
     struct credentials *out)
 {
 	struct str what = JOIN(l, aws_where(l, profile),
-	    S(": credential_process")), output;
+	    S(": credential_process")), output = { NULL, 0 };
 	struct json doc;
 	int r;
 

@@ -726,7 +726,7 @@ static void print_help(struct buf *b)
 		if (options[s].flag)
 			buf_put(b, str_of(options[s].flag));
 		if (options[s].alias) {
-			buf_put(b, S(options[s].flag ? ", " : ""));
+			buf_put(b, options[s].flag ? S(", ") : S(""));
 			buf_put(b, S("or "));
 			buf_put(b, str_of(options[s].alias));
 		}

@@ -90,7 +90,7 @@ static const char landing[] =
 
 static void answer_root(struct proxy *p, struct client *c)
 {
-	struct str text = S(landing), part;
+	struct str text = { landing, sizeof landing - 1 }, part;
 	char page[sizeof landing + 16];
 	struct buf b = buf_on(page, sizeof page);
 

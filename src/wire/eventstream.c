@@ -91,7 +91,11 @@ static uint64_t big(struct str s)
 
 static int64_t big_signed(struct str s)
 {
-	uint64_t v = big(s), top = (uint64_t)1 << (8 * s.n - 1);
+	uint64_t v = big(s), top;
+
+	if (s.n == 0)
+		return 0;
+	top = (uint64_t)1 << (8 * s.n - 1);
 
 	/* Sign by arithmetic: no shift of a negative, no cast that overflows. */
 	if (v < top)
