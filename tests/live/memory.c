@@ -341,8 +341,9 @@ static void test_allocations(const char *binary)
 		settings[1] = NULL;
 	else
 		T(build_shim(shim), "the shim is built");
-	if (T(page != MAP_FAILED, "a page to count on") &&
-	    T(start(&s, binary, settings), "the program starts")) {
+	if (!T(page != MAP_FAILED, "a page to count on"))
+		return;
+	if (T(start(&s, binary, settings), "the program starts")) {
 		port = s.port;
 		run(0, WARM, LANES, make_mixed);
 		warm = page->calls;
@@ -358,12 +359,10 @@ static void test_allocations(const char *binary)
 			T_INT(page->calls, warm, "no allocation in %d requests",
 			    MIXED - WARM);
 		}
-		T(stop(&s, 0), "SIGTERM ends it with status 0");
 	}
-	if (page != MAP_FAILED)
-		munmap(page, sizeof(*page));
-	if (fd >= 0)
-		close(fd);
+	T(stop(&s, 0), "SIGTERM ends it with status 0");
+	munmap(page, sizeof(*page));
+	close(fd);
 	remove_files(dir);
 }
 
@@ -620,14 +619,15 @@ static void test_descriptors(const char *binary)
 	if (!T(fd >= 0, "a script's name"))
 		return;
 	close(fd);
-	if (T(write_script(script, binary), "the script is written") &&
-	    T(start(&s, script, settings), "it starts with %d descriptors",
+	if (!T(write_script(script, binary), "the script is written"))
+		return;
+	if (T(start(&s, script, settings), "it starts with %d descriptors",
 	    DESCRIPTORS)) {
 		crowd(&s);
 		port = s.port;
 		healthy("the crowd");
-		T(stop(&s, 0), "SIGTERM ends it with status 0");
 	}
+	T(stop(&s, 0), "SIGTERM ends it with status 0");
 	unlink(script);
 }
 
