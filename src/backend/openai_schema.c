@@ -95,8 +95,22 @@ static int not_at_top(struct jstr key)
 	return jstr_eq(key, S("$schema")) || jstr_eq(key, S("$id"));
 }
 
+/* OpenAI refuses the whole request for an array that doesn't say of what; to
+ * JSON Schema `items: {}` says the same as none. */
+static int lacks_items(struct jv schema)
+{
+	struct jv type = json_get(schema, S("type"));
+	struct json_iter it = json_iter(type);
+	int array = json_is(type, S("array"));
+
+	while (!array && !it.object && json_next(&it))
+		array = json_is(it.value, S("array"));
+	return array && !json_get(schema, S("items")).doc;
+}
+
 struct copy {
 	struct json_iter it;
+	struct jv of;
 	enum holds holds;
 	size_t n;
 };
@@ -104,7 +118,7 @@ struct copy {
 static void copy_open(struct buf *b, struct copy *c, struct jv v,
     enum holds what)
 {
-	*c = (struct copy){ .it = json_iter(v), .holds = what };
+	*c = (struct copy){ .it = json_iter(v), .of = v, .holds = what };
 	buf_chr(b, what == HOLDS_LIST ? '[' : '{');
 }
 
@@ -132,7 +146,7 @@ static enum holds copy_member(struct buf *b, struct copy *c, int grammar,
 		buf_put(b, S("{}"));
 		return HOLDS_DATA;
 	}
-	if (what == HOLDS_DATA || !grammar) {
+	if (what == HOLDS_DATA) {
 		json_compact(b, json_raw(v));
 		return HOLDS_DATA;
 	}
@@ -159,6 +173,10 @@ static void copy_schema(struct buf *b, struct jv schema, int grammar)
 				copy_open(b, &stack[depth++], c->it.value,
 				    what);
 			continue;
+		}
+		if (c->holds == HOLDS_SCHEMA && lacks_items(c->of)) {
+			put_key(b, &c->n, S("items"));
+			buf_put(b, S("{}"));
 		}
 		if (depth == 1 && json_type(json_get(schema,
 		    S("properties"))) == JSON_ABSENT) {
@@ -329,8 +347,8 @@ static void expand(const struct gemini *g, struct frame *f, struct jv v)
 			ref = json_get(f->parts[i], S("$ref"));
 			if (ref.doc) {
 				v = follow(g->root, json_str(ref));
-				if (++f->refs > REFS_MAX || leads_back(g, v) ||
-				    (v.doc && stands_for(f, v)))
+				if (v.doc && (++f->refs > REFS_MAX ||
+				    leads_back(g, v) || stands_for(f, v)))
 					f->cycle = 1;
 				add_part(f, v);
 			}
