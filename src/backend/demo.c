@@ -55,7 +55,8 @@ static int encode(struct call *c)
 
 	if (c->kind == CALL_MODELS)
 		return E_NONE;
-	c->estimate = estimate_request(c->req, VOCAB_O);
+	c->estimate = estimate_request(c->req, VOCAB_O,
+	    c->kind != CALL_COUNT);
 	if (c->kind == CALL_COUNT)
 		return E_NONE;
 	if (demo_script(&d->script, c) != OK)

@@ -1,10 +1,10 @@
-/* estimate.c -- how many tokens a text, an image, a document will be.
+/* estimate.c -- how many tokens a text or a whole request will be.
  *
  * No tokenizer and no tables: integer weights a class of code points, fitted
  * to the public vocabularies, within a few percent on code, prose, JSON and
  * tool output (OA-127). One pass, but for runs that may be base64, which are
  * looked over once more. Escaped text is unescaped on the way; nothing is
- * copied. Images and PDFs are read through their base64 in the same manner.
+ * copied. Images and PDFs are in image.c.
  *
  * SPDX-License-Identifier: MIT */
 #include "core.h"
@@ -12,13 +12,42 @@
 enum {
 	BLOB_MIN = 40,		/* a run this long, with digits, is no word */
 	BLOB_DIGITS = 16,	/* one digit in this many at least */
-	IMAGE_SIDE = 1568,	/* larger ones are scaled down by the service */
-	IMAGE_PIXELS = 750,	/* a token */
-	IMAGE_MAX = 1600, IMAGE_MIN = 50,
-	PAGE_TOKENS = 2000,
-	PAGE_BYTES = 50000,	/* of a PDF whose pages can't be counted */
-	PIECE = 100		/* a token, in our hundredths */
+	IMAGE_UNSEEN = 1600,	/* tokens, where only its address is known */
+	PIECE = 100,		/* a token, in our hundredths */
+	SAMPLE = 128,		/* bytes looked at ... */
+	SAMPLE_EVERY = 1024	/* ... out of so many, where near is enough */
 };
+
+/* ---- bytes ---- */
+
+/* What a byte is, as bits: texts are mostly ASCII, and this is the one pass
+ * that looks at each byte of a request by itself. */
+enum { LOWER = 1, UPPER = 2, DIGITS = 4, BLANKS = 8, BREAKS = 16, BLOB = 32,
+	WIDE = 64 };
+
+static const unsigned char byte_bits[256] = {
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 16, 0, 0, 16, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 32, 0, 32,
+	36, 36, 36, 36, 36, 36, 36, 36, 36, 36, 0, 0, 0, 32, 0, 0,
+	0, 34, 34, 34, 34, 34, 34, 34, 34, 34, 34, 34, 34, 34, 34, 34,
+	34, 34, 34, 34, 34, 34, 34, 34, 34, 34, 34, 0, 0, 0, 0, 32,
+	0, 33, 33, 33, 33, 33, 33, 33, 33, 33, 33, 33, 33, 33, 33, 33,
+	33, 33, 33, 33, 33, 33, 33, 33, 33, 33, 33, 0, 0, 0, 0, 0,
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+};
+
+static unsigned bits_of(char c)
+{
+	return byte_bits[(unsigned char)c];
+}
 
 /* ---- code points ---- */
 
@@ -167,22 +196,24 @@ static int is_lower(int32_t u)
 
 static enum class class_of(int32_t u)
 {
-	if (is_lower(u) || is_upper(u))
-		return LETTER;
+	unsigned bits;
+
 	if (u >= 0x80)
 		return wide_class(u);
-	if (u >= '0' && u <= '9')
+	bits = u < 0 ? 0 : byte_bits[u];
+	if (bits & (LOWER | UPPER))
+		return LETTER;
+	if (bits & DIGITS)
 		return DIGIT;
-	if (u == ' ' || u == '\t')
+	if (bits & BLANKS)
 		return SPACE;
-	return u == '\n' || u == '\r' ? NEWLINE : PUNCT;
+	return bits & BREAKS ? NEWLINE : PUNCT;
 }
 
 /* Of base64, base64url, hex. */
 static int is_blob(int32_t u)
 {
-	return is_lower(u) || is_upper(u) || (u >= '0' && u <= '9') ||
-	    u == '+' || u == '/' || u == '_' || u == '=' || u == '-';
+	return u >= 0 && u < 0x80 && (byte_bits[u] & BLOB);
 }
 
 /* ---- weights, in hundredths of a token ---- */
@@ -213,40 +244,91 @@ struct scan {
 	int punct;		/* the last item but spaces was punctuation */
 };
 
+/* Passes over plain bytes of class k, without their code points. */
+static uint64_t skip_run(struct scan *s, enum class k)
+{
+	unsigned bits = k == DIGIT ? DIGITS : k == NEWLINE ? BREAKS :
+	    k == SPACE ? BLANKS : 0;
+	const char *from = s->at.p, *p = from;
+
+	if (!bits || s->at.reading == COMPACT)
+		return 0;
+	while (p < s->at.end && (bits_of(*p) & bits))
+		p++;
+	if (p > from)
+		s->last = p[-1];
+	s->at.p = p;
+	return (uint64_t)(p - from);
+}
+
 /* Takes the rest of a run of class k; its length, the first included. */
 static uint64_t take_run(struct scan *s, enum class k)
 {
-	struct cursor before = s->at;
+	struct cursor before;
 	uint64_t len = 1;
 	int32_t u;
 
-	while ((u = next_point(&s->at)) != TEXT_END && class_of(u) == k) {
-		s->last = u;
+	for (;;) {
+		len += skip_run(s, k);
 		before = s->at;
+		u = next_point(&s->at);
+		if (u == TEXT_END || class_of(u) != k)
+			break;
+		s->last = u;
 		len++;
 	}
 	s->at = before;
 	return len;
 }
 
+/* Passes over plain letters up to a capital behind a small one. *upper: still
+ * capitals alone. No letter changes what the cursor knows. */
+static uint64_t skip_letters(struct scan *s, int *upper)
+{
+	const char *from = s->at.p, *p = from;
+	unsigned bits, last = is_lower(s->last) ? LOWER : 0, all = UPPER;
+
+	for (; p < s->at.end; p++) {
+		bits = bits_of(*p) & (LOWER | UPPER);
+		if (!bits || (bits & UPPER && last & LOWER))
+			break;
+		all &= bits;
+		last = bits;
+	}
+	if (p > from) {
+		s->last = p[-1];
+		*upper = *upper && all;
+	}
+	s->at.p = p;
+	return (uint64_t)(p - from);
+}
+
 static uint64_t take_word(struct scan *s, int32_t first)
 {
-	struct cursor before = s->at;
+	struct cursor before;
 	uint64_t len = 1;
 	int accented = first >= 0x80, upper = is_upper(first);
 	enum class k;
 	int32_t u;
 
 	s->last = first;
-	while ((u = next_point(&s->at)) != TEXT_END) {
+	for (;;) {
+		len += skip_letters(s, &upper);
+		before = s->at;
+		/* A word ends here, unless more is behind an escape. */
+		if (before.p < before.end && *before.p != '\\' &&
+		    !(bits_of(*before.p) & WIDE))
+			break;
+		u = next_point(&s->at);
+		if (u == TEXT_END)
+			break;
 		k = class_of(u);
 		if ((k != LETTER && k != ACCENTED) ||
 		    (is_upper(u) && is_lower(s->last)))
 			break;
 		accented |= k == ACCENTED;
-		upper &= is_upper(u);
+		upper = upper && is_upper(u);
 		s->last = u;
-		before = s->at;
 		len++;
 	}
 	s->at = before;
@@ -266,7 +348,13 @@ static uint64_t take_blob(struct scan *s, int32_t first)
 	struct cursor at = s->at, before = at;
 	uint64_t len = 1, digits = class_of(first) == DIGIT;
 	int32_t u, last = first;
+	const char *p = at.p;
 
+	/* Nearly always it is short, and no escape prolongs it. */
+	while (p < at.end && (bits_of(*p) & BLOB))
+		p++;
+	if (p - at.p + 1 < BLOB_MIN && (p == at.end || *p != '\\'))
+		return 0;
 	while ((u = next_point(&at)) != TEXT_END && is_blob(u)) {
 		digits += class_of(u) == DIGIT;
 		last = u;
@@ -287,6 +375,8 @@ static uint64_t take_spaces(struct scan *s, int32_t first)
 
 	if (len > 1 || first == '\t')
 		return (uint64_t)s->w->spaces;
+	if (s->at.p < s->at.end && (bits_of(*s->at.p) & (LOWER | UPPER)))
+		return 0;
 	ahead = s->at;
 	return class_of(next_point(&ahead)) == DIGIT ?
 	    (uint64_t)s->w->space_digit : 0;
@@ -334,6 +424,45 @@ static uint64_t take_item(struct scan *s, int32_t u)
 	return (uint64_t)w->other;
 }
 
+/* Prose and most of code: plain words, one blank between them. Takes as many as
+ * there are, at one look a byte; what is any different is left to take_item. */
+static uint64_t take_prose(struct scan *s)
+{
+	const char *p = s->at.p, *end = s->at.end, *q;
+	unsigned bits, last, all;
+	uint64_t sum = 0, len;
+
+	for (;;) {
+		last = 0;
+		all = UPPER;
+		for (q = p; q < end; q++) {
+			bits = bits_of(*q) & (LOWER | UPPER);
+			if (!bits || (bits & UPPER && last & LOWER))
+				break;
+			all &= bits;
+			last = bits;
+		}
+		len = (uint64_t)(q - p);
+		/* It may go on, or be a part of something longer. */
+		if (len == 0 || len >= BLOB_MIN || q == end || *q == '\\' ||
+		    bits_of(*q) & (BLOB | WIDE))
+			break;
+		sum += (uint64_t)(all && len > 1 ? s->w->upper : s->w->word);
+		if (len > 7 && !all)
+			sum += past(len, 7, s->w->word_more);
+		s->last = q[-1];
+		s->punct = 0;
+		p = q;
+		if (*q != ' ' || end - q < 2 ||
+		    !(bits_of(q[1]) & (LOWER | UPPER)))
+			break;
+		s->last = ' ';
+		p = q + 1;
+	}
+	s->at.p = p;
+	return sum;
+}
+
 static uint64_t estimate(struct str text, enum vocabulary v, enum reading how)
 {
 	struct scan s = { .w = &weights[v] };
@@ -343,9 +472,14 @@ static uint64_t estimate(struct str text, enum vocabulary v, enum reading how)
 	if (text.n == 0)
 		return 0;
 	s.at = (struct cursor){ text.p, text.p + text.n, how, 0, 0 };
-	while ((u = next_point(&s.at)) != TEXT_END)
+	for (;;) {
+		if (how != COMPACT && !is_blob(s.last))
+			sum += take_prose(&s);
+		u = next_point(&s.at);
+		if (u == TEXT_END)
+			return sum;
 		sum += take_item(&s, u);
-	return sum;
+	}
 }
 
 uint64_t estimate_text(struct str s, enum vocabulary v)
@@ -363,249 +497,22 @@ uint64_t estimate_json(struct str raw, enum vocabulary v)
 	return estimate(raw, v, COMPACT);
 }
 
-/* ---- images and documents ---- */
-
-/* Bytes one after the other, out of base64 or as they are. */
-struct bytes {
-	struct str text;
+/* Windows, evenly spread. One may begin inside a word or an escape: that is
+ * part of the few percent. */
+uint64_t estimate_near(struct str s, enum vocabulary v)
+{
+	uint64_t sum = 0, seen = 0;
 	size_t at;
-	int base64;
-	uint32_t bits;
-	int nbits;
-};
 
-static int base64_digit(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	if (c == '+' || c == '-')
-		return 62;
-	return c == '/' || c == '_' ? 63 : -1;
-}
+	if (s.n <= SAMPLE_EVERY)
+		return estimate(s, v, ESCAPED);
+	for (at = 0; at < s.n; at += SAMPLE_EVERY) {
+		struct str window = str_head(str_from(s, at), SAMPLE);
 
-/* -1 at the end. What is no digit is passed over, "\n" and the backslash of
- * "\/" too: the text is still escaped. */
-static int next_byte(struct bytes *s)
-{
-	int d;
-
-	if (!s->base64)
-		return s->at < s->text.n ?
-		    (unsigned char)s->text.p[s->at++] : -1;
-	while (s->nbits < 8) {
-		if (s->at == s->text.n)
-			return -1;
-		if (s->text.p[s->at] == '\\' && ++s->at < s->text.n &&
-		    s->text.p[s->at] != '/') {
-			s->at++;
-			continue;
-		}
-		if (s->at == s->text.n || s->text.p[s->at] == '=')
-			return -1;
-		d = base64_digit(s->text.p[s->at++]);
-		if (d < 0)
-			continue;
-		s->bits = (s->bits & 0xff) << 6 | (uint32_t)d;
-		s->nbits += 6;
+		sum += estimate(window, v, ESCAPED);
+		seen += window.n;
 	}
-	s->nbits -= 8;
-	return (int)(s->bits >> s->nbits & 0xff);
-}
-
-static void skip_bytes(struct bytes *s, size_t n)
-{
-	while (n && next_byte(s) >= 0)
-		n--;
-}
-
-/* n bytes, most or least significant first; 0 past the end. */
-static unsigned big(struct bytes *s, int n)
-{
-	unsigned v = 0;
-	int c;
-
-	while (n-- && (c = next_byte(s)) >= 0)
-		v = v << 8 | (unsigned)c;
-	return v;
-}
-
-static unsigned little(struct bytes *s, int n)
-{
-	unsigned v = 0;
-	int c, i;
-
-	for (i = 0; i < n && (c = next_byte(s)) >= 0; i++)
-		v |= (unsigned)c << (8 * i);
-	return v;
-}
-
-/* Segments up to the frame header, SOF0..15 but DHT, JPG and DAC. */
-static void jpeg_size(struct bytes *s, unsigned *w, unsigned *h)
-{
-	unsigned marker, n;
-
-	while (next_byte(s) == 0xff) {
-		do
-			marker = big(s, 1);
-		while (marker == 0xff);
-		if (marker == 0x01 || (marker >= 0xd0 && marker <= 0xd7))
-			continue;	/* stands alone */
-		n = big(s, 2);
-		if (n < 2 || marker == 0xda)
-			return;
-		if (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 &&
-		    marker != 0xc8 && marker != 0xcc) {
-			skip_bytes(s, 1);
-			*h = big(s, 2);
-			*w = big(s, 2);
-			return;
-		}
-		skip_bytes(s, n - 2);
-	}
-}
-
-static void webp_size(struct bytes *s, unsigned *w, unsigned *h)
-{
-	unsigned kind = big(s, 4), v;
-
-	skip_bytes(s, 4);
-	if (kind == 0x56503820) {		/* "VP8 " */
-		skip_bytes(s, 6);
-		*w = little(s, 2) & 0x3fff;
-		*h = little(s, 2) & 0x3fff;
-	} else if (kind == 0x5650384c) {	/* "VP8L" */
-		if (big(s, 1) != 0x2f)
-			return;
-		v = little(s, 4);
-		*w = (v & 0x3fff) + 1;
-		*h = (v >> 14 & 0x3fff) + 1;
-	} else if (kind == 0x56503858) {	/* "VP8X" */
-		skip_bytes(s, 4);
-		*w = little(s, 3) + 1;
-		*h = little(s, 3) + 1;
-	}
-}
-
-struct str image_type(struct str b)
-{
-	if (str_starts(b, S("\x89PNG\r\n\x1a\n")))
-		return S("image/png");
-	if (str_starts(b, S("\xff\xd8\xff")))
-		return S("image/jpeg");
-	if (str_starts(b, S("GIF87a")) || str_starts(b, S("GIF89a")))
-		return S("image/gif");
-	if (str_starts(b, S("RIFF")) &&
-	    str_starts(str_from(b, 8), S("WEBP")))
-		return S("image/webp");
-	return S("");
-}
-
-static int read_size(struct bytes s, unsigned *w, unsigned *h)
-{
-	char head[12];
-	struct bytes start = s;
-	struct str type;
-	size_t n;
-	int c;
-
-	for (n = 0; n < sizeof head && (c = next_byte(&start)) >= 0; n++)
-		head[n] = (char)c;
-	type = image_type((struct str){ head, n });
-	*w = *h = 0;
-	if (str_eq(type, S("image/png"))) {
-		skip_bytes(&s, 16);
-		*w = big(&s, 4);
-		*h = big(&s, 4);
-	} else if (str_eq(type, S("image/gif"))) {
-		skip_bytes(&s, 6);
-		*w = little(&s, 2);
-		*h = little(&s, 2);
-	} else if (str_eq(type, S("image/jpeg"))) {
-		skip_bytes(&s, 2);
-		jpeg_size(&s, w, h);
-	} else if (str_eq(type, S("image/webp"))) {
-		skip_bytes(&s, 12);
-		webp_size(&s, w, h);
-	}
-	return *w && *h ? OK : E_BAD;
-}
-
-int image_size(struct str bytes, unsigned *w, unsigned *h)
-{
-	struct bytes s = { .text = bytes };
-
-	return read_size(s, w, h);
-}
-
-uint64_t estimate_image(struct jstr base64)
-{
-	struct bytes s = { .text = base64.raw, .base64 = 1 };
-	unsigned width, height;
-	uint64_t w, h, side, n;
-
-	if (read_size(s, &width, &height) != OK)
-		return IMAGE_MAX;
-	w = width;
-	h = height;
-	side = w > h ? w : h;
-	if (side > IMAGE_SIDE) {
-		w = (w * IMAGE_SIDE + side - 1) / side;
-		h = (h * IMAGE_SIDE + side - 1) / side;
-	}
-	n = (w * h + IMAGE_PIXELS - 1) / IMAGE_PIXELS;
-	return n < IMAGE_MIN ? IMAGE_MIN : n > IMAGE_MAX ? IMAGE_MAX : n;
-}
-
-/* Follows a word through the bytes; 1 when c is its last one. Good for words
- * whose first byte comes but once in them. */
-static int follow(const char *word, size_t *at, int c)
-{
-	*at = c == word[*at] ? *at + 1 : c == word[0];
-	if (word[*at])
-		return 0;
-	*at = 0;
-	return 1;
-}
-
-uint64_t estimate_pdf(struct jstr base64)
-{
-	static const char key[] = "/Type", value[] = "/Page";
-	struct bytes s = { .text = base64.raw, .base64 = 1 };
-	size_t in_key = 0, in_value = 0, in_packed = 0;
-	uint64_t pages = 0, size = 0, packed = 0;
-	int c, after_key = 0, after_page = 0;
-
-	for (; (c = next_byte(&s)) >= 0; size++) {
-		/* /Pages is the tree above the pages. */
-		if (after_page && c != 's')
-			pages++;
-		after_page = 0;
-		packed |= (uint64_t)follow("ObjStm", &in_packed, c);
-		if (after_key) {
-			if (in_value == 0 && is_blank((char)c))
-				continue;
-			if (c == value[in_value]) {
-				after_page = !value[++in_value];
-				after_key = !after_page;
-			} else {
-				after_key = 0;
-			}
-			if (!after_key)
-				in_value = 0;
-			in_key = !after_key && c == '/';
-			continue;
-		}
-		after_key = follow(key, &in_key, c);
-	}
-	pages += (uint64_t)after_page;
-	if ((packed || pages == 0) &&
-	    pages < (size + PAGE_BYTES - 1) / PAGE_BYTES)
-		pages = (size + PAGE_BYTES - 1) / PAGE_BYTES;
-	return (pages ? pages : 1) * PAGE_TOKENS;
+	return sum * s.n / seen;
 }
 
 /* ---- whole requests (OA-129) ---- */
@@ -619,17 +526,18 @@ static uint64_t file_cost(const struct block *b)
 {
 	if (b->type == B_IMAGE)
 		return PIECE * (b->source == SOURCE_BASE64 ?
-		    estimate_image(b->data) : IMAGE_MAX);
+		    estimate_image(b->data) : IMAGE_UNSEEN);
 	return PIECE * estimate_pdf(b->data);
 }
 
 /* Everything but what nests. */
-static uint64_t block_cost(const struct block *b, enum vocabulary v)
+static uint64_t block_cost(const struct block *b, enum vocabulary v, int near)
 {
 	switch (b->type) {
 	case B_TEXT:
 	case B_COMPACTION:
-		return estimate_jstr(b->text, v);
+		return near ? estimate_near(b->text.raw, v) :
+		    estimate_jstr(b->text, v);
 	case B_IMAGE:
 		return file_cost(b);
 	case B_DOCUMENT:
@@ -643,7 +551,8 @@ static uint64_t block_cost(const struct block *b, enum vocabulary v)
 	case B_SERVER_TOOL_USE:
 	case B_MCP:
 		return CALL_COST + estimate_jstr(b->name, v) +
-		    estimate_json(b->input, v);
+		    (near ? estimate_near(b->input, v) :
+		    estimate_json(b->input, v));
 	case B_TOOL_RESULT:
 		return MESSAGE_COST;
 	case B_TOOL_REFERENCE:
@@ -664,38 +573,42 @@ static uint64_t block_cost(const struct block *b, enum vocabulary v)
 	return 0;
 }
 
-static uint64_t blocks_cost(const struct block *b, size_t n, enum vocabulary v)
+static uint64_t blocks_cost(const struct block *b, size_t n, enum vocabulary v,
+    int near)
 {
 	uint64_t sum = 0;
 	size_t i, k;
 
 	for (i = 0; i < n; i++) {
-		sum += block_cost(&b[i], v);
+		sum += block_cost(&b[i], v, near);
 		for (k = 0; k < b[i].ncontent; k++)
-			sum += block_cost(&b[i].content[k], v);
+			sum += block_cost(&b[i].content[k], v, near);
 	}
 	return sum;
 }
 
-int64_t estimate_request(const struct request *r, enum vocabulary v)
+int64_t estimate_request(const struct request *r, enum vocabulary v, int near)
 {
 	uint64_t sum = REQUEST_COST;
 	size_t i;
 	int any = 0;
 
 	if (r->nsystem)
-		sum += MESSAGE_COST + blocks_cost(r->system, r->nsystem, v);
+		sum += MESSAGE_COST + blocks_cost(r->system, r->nsystem,
+		    v, near);
 	for (i = 0; i < r->nmessages; i++)
 		sum += MESSAGE_COST + blocks_cost(r->messages[i].blocks,
-		    r->messages[i].n, v);
+		    r->messages[i].n, v, near);
 	for (i = 0; i < r->ntools; i++) {
 		/* A server's tools cost the client nothing (AN 7). */
 		if (r->tools[i].kind == TOOL_SERVER)
 			continue;
 		any = 1;
 		sum += TOOL_COST + estimate_jstr(r->tools[i].name, v) +
-		    estimate_jstr(r->tools[i].description, v) +
-		    estimate_json(json_raw(r->tools[i].schema), v);
+		    (near ? estimate_near(r->tools[i].description.raw, v) :
+		    estimate_jstr(r->tools[i].description, v)) +
+		    (near ? estimate_near(json_raw(r->tools[i].schema), v) :
+		    estimate_json(json_raw(r->tools[i].schema), v));
 	}
 	if (any)
 		sum += TOOLS_COST;

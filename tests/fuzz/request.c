@@ -77,7 +77,8 @@ static void check(const struct request *r)
 	for (i = 0; i < r->nstops; i++)
 		hold(r->stops[i].raw.n > 0);
 	hold(r->max_tokens >= 0);
-	hold(estimate_request(r, VOCAB_O) > 0);
+	hold(estimate_request(r, VOCAB_O, 0) > 0 &&
+	    estimate_request(r, VOCAB_O, 1) > 0);
 }
 
 static void take(struct sink *s, const struct event *e)
