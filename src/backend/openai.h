@@ -4,6 +4,7 @@
  * openai_encode.c  canonical request -> chat.completions body
  * openai_turns.c   whose turn it is, which result answers which call
  * openai_messages.c  turns -> messages
+ * openai_assistant.c  the assistant's among them
  * openai_tools.c   tools and tool_choice
  * openai_schema.c  JSON Schema as each provider wants it
  * openai_decode.c  chunks and whole answers -> events
@@ -86,6 +87,8 @@ struct openai_learned {
 	int64_t max_output;	/* learned clamp for this model; 0: none */
 	int64_t retry_max;	/* clamp of the next second attempt alone, which
 				 * begins in the turn that learned it; 0: none */
+	int64_t window;		/* of prompt and output together, as a refusal
+				 * told it; 0: none did */
 	uint32_t ratio;		/* OA-131, in 1/65536; 0: 1.0 */
 	uint64_t used;		/* for eviction */
 };

@@ -13,34 +13,10 @@ enum {
 	ID_LONG = 40,		/* OpenAI refuses longer tool ids (OA-44) */
 	ID_HASH = 32,
 	ID_SHORT = 9,		/* what Mistral's template wants, exactly */
-	SNIFF = 64,		/* base64 that holds any image's first bytes */
-	NEAR = 64		/* items looked back over for what belongs to one */
+	SNIFF = 64		/* base64 that holds any image's first bytes */
 };
 
 /* ---- small pieces ---- */
-
-/* Ends in a blank? s is escaped. */
-static int ends_blank(struct str s)
-{
-	size_t n = 0;
-
-	if (s.n == 0)
-		return 1;
-	if (s.p[s.n - 1] == ' ')
-		return 1;
-	if (!memchr("ntr", s.p[s.n - 1], 3))
-		return 0;
-	while (n + 1 < s.n && s.p[s.n - 2 - n] == '\\')
-		n++;
-	return n & 1;
-}
-
-static int begins_blank(struct str s)
-{
-	if (s.n && s.p[0] == ' ')
-		return 1;
-	return s.n > 1 && s.p[0] == '\\' && memchr("ntr", s.p[1], 3);
-}
 
 /* A title inside quotes of its own: " becomes '. */
 static void put_title(struct buf *b, struct jstr title)
@@ -83,7 +59,7 @@ static int id_ok(const struct enc *e, struct str id)
 }
 
 /* The same id goes out for a call and for its result (OA-44). */
-static void put_id(struct enc *e, struct jstr id)
+void openai_put_id(struct enc *e, struct jstr id)
 {
 	static const char base62[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	    "abcdefghijklmnopqrstuvwxyz";
@@ -110,7 +86,7 @@ static void put_id(struct enc *e, struct jstr id)
 	}
 }
 
-static void message_begin(struct enc *e, struct str role)
+void openai_message_begin(struct enc *e, struct str role)
 {
 	buf_put(&e->b, e->nmessages++ ? S(",{\"role\":\"") :
 	    S("{\"role\":\""));
@@ -268,21 +244,21 @@ static void put_media(struct enc *e, const struct block *b)
 /* ---- the parts of a user message (OA-31) ---- */
 
 /* One string if all is text, because not every template takes more. */
-struct parts {
+struct openai_parts {
 	struct enc *e;
 	int array;
 	size_t n;
 	size_t from;		/* where the string, or this part's text begins */
 };
 
-static void parts_open(struct parts *p, struct enc *e, int array)
+static void parts_open(struct openai_parts *p, struct enc *e, int array)
 {
-	*p = (struct parts){ .e = e, .array = array };
+	*p = (struct openai_parts){ .e = e, .array = array };
 	buf_put(&e->b, array ? S(",\"content\":[") : S(",\"content\":\""));
 	p->from = e->b.n;
 }
 
-static void text_begin(struct parts *p)
+static void text_begin(struct openai_parts *p)
 {
 	if (!p->array) {
 		if (p->n++)
@@ -294,7 +270,7 @@ static void text_begin(struct parts *p)
 	p->from = p->e->b.n;
 }
 
-static void text_end(struct parts *p, enum cache_mark mark)
+static void text_end(struct openai_parts *p, enum cache_mark mark)
 {
 	if (!p->array)
 		return;
@@ -308,14 +284,14 @@ static void text_end(struct parts *p, enum cache_mark mark)
 	buf_chr(&p->e->b, '}');
 }
 
-static void part_media(struct parts *p, const struct block *b)
+static void part_media(struct openai_parts *p, const struct block *b)
 {
 	if (p->n++)
 		buf_chr(&p->e->b, ',');
 	put_media(p->e, b);
 }
 
-static void parts_close(struct parts *p)
+static void parts_close(struct openai_parts *p)
 {
 	if (!p->array)
 		cost_text(p->e, p->from);
@@ -342,8 +318,8 @@ static void put_document_head(struct enc *e, const struct block *b)
 
 /* Its text; images among it are named where `parts` isn't there to take
  * them. */
-static void put_document(struct enc *e, const struct block *b,
-    struct parts *parts)
+void openai_put_document(struct enc *e, const struct block *b,
+    struct openai_parts *parts)
 {
 	const struct block *in;
 	size_t i;
@@ -374,7 +350,7 @@ static void put_document(struct enc *e, const struct block *b,
 	buf_put(&e->b, S("</document>"));
 }
 
-static void put_search_result(struct enc *e, const struct block *b)
+void openai_put_search_result(struct enc *e, const struct block *b)
 {
 	size_t i;
 
@@ -413,7 +389,7 @@ static void put_result_block(struct enc *e, const struct block *result,
 		json_put(&e->b, b->text);
 		return;
 	case B_SEARCH_RESULT:
-		put_search_result(e, b);
+		openai_put_search_result(e, b);
 		return;
 	case B_TOOL_REFERENCE:
 		buf_put(&e->b, S("Tool available: "));
@@ -435,10 +411,10 @@ static void put_result_block(struct enc *e, const struct block *result,
 		buf_chr(&e->b, '[');
 		put_nth(e, b, n, 0);
 		buf_put(&e->b, S(" of tool result "));
-		put_id(e, result->id);
+		openai_put_id(e, result->id);
 		buf_put(&e->b, S(" is in the next message]"));
 	} else if (b->type == B_DOCUMENT) {
-		put_document(e, b, NULL);
+		openai_put_document(e, b, NULL);
 	} else {
 		put_omitted(e, b);
 	}
@@ -477,14 +453,14 @@ static void put_result(struct enc *e, const struct block *result)
 		buf_put(&e->b, S("(no output)"));
 }
 
-static void put_tool_message(struct enc *e, const struct item *call)
+void openai_put_tool_message(struct enc *e, const struct item *call)
 {
 	size_t from;
 
-	message_begin(e, S("tool"));
+	openai_message_begin(e, S("tool"));
 	e->cost += 400;
 	buf_put(&e->b, S(",\"tool_call_id\":\""));
-	put_id(e, call->b->id);
+	openai_put_id(e, call->b->id);
 	buf_put(&e->b, S("\",\"content\":\""));
 	from = e->b.n;
 	if (call->pair)
@@ -496,7 +472,7 @@ static void put_tool_message(struct enc *e, const struct item *call)
 }
 
 /* Images and files of a result, as parts of the user's message. */
-static void put_result_media(struct parts *p, const struct block *result)
+static void put_result_media(struct openai_parts *p, const struct block *result)
 {
 	size_t n[2] = { 0, 0 }, i;
 
@@ -507,7 +483,7 @@ static void put_result_media(struct parts *p, const struct block *result)
 		text_begin(p);
 		put_nth(p->e, &result->content[i], n, 1);
 		buf_put(&p->e->b, S(" from tool result "));
-		put_id(p->e, result->id);
+		openai_put_id(p->e, result->id);
 		buf_chr(&p->e->b, ':');
 		text_end(p, CACHE_NONE);
 		part_media(p, &result->content[i]);
@@ -585,7 +561,7 @@ static void put_texts(struct enc *e, const struct block *b, size_t n)
 	}
 }
 
-static void put_part_text(struct parts *p, const struct item *it)
+static void put_part_text(struct openai_parts *p, const struct item *it)
 {
 	struct enc *e = p->e;
 	const struct block *b = it->b;
@@ -599,15 +575,15 @@ static void put_part_text(struct parts *p, const struct item *it)
 		json_put(&e->b, b->text);
 	} else if (b->type == B_TOOL_RESULT) {
 		buf_put(&e->b, S("Result of an earlier tool call "));
-		put_id(e, b->id);
+		openai_put_id(e, b->id);
 		buf_put(&e->b, S(":\\n"));
 		put_result(e, b);
 	} else if (b->type == B_TEXT) {
 		json_put(&e->b, b->text);
 	} else if (b->type == B_SEARCH_RESULT) {
-		put_search_result(e, b);
+		openai_put_search_result(e, b);
 	} else if (b->type == B_DOCUMENT) {
-		put_document(e, b, p->array ? p : NULL);
+		openai_put_document(e, b, p->array ? p : NULL);
 	} else {
 		put_omitted(e, b);	/* an image */
 	}
@@ -616,12 +592,12 @@ static void put_part_text(struct parts *p, const struct item *it)
 static void put_user(struct enc *e, const struct turn *t)
 {
 	const struct item *it;
-	struct parts p;
+	struct openai_parts p;
 	size_t i;
 
 	if (!openai_has_parts(e, t))
 		return;
-	message_begin(e, S("user"));
+	openai_message_begin(e, S("user"));
 	parts_open(&p, e, needs_array(e, t));
 	for (i = 0; i < t->n; i++) {
 		it = &t->items[i];
@@ -639,332 +615,6 @@ static void put_user(struct enc *e, const struct turn *t)
 	}
 	parts_close(&p);
 	buf_chr(&e->b, '}');
-}
-
-/* ---- assistant messages (3.3) ---- */
-
-static struct jv results_of(const struct block *b)
-{
-	return json_get(b->json, S("content"));
-}
-
-int openai_readable(const struct block *b)
-{
-	struct jv v = results_of(b);
-	struct json_iter it = json_iter(v);
-
-	if (json_type(v) == JSON_OBJECT)
-		return json_str(json_get(v, S("url"))).raw.n != 0;
-	while (json_next(&it))
-		if (json_str(json_get(it.value, S("url"))).raw.n)
-			return 1;
-	return 0;
-}
-
-static void put_hit(struct enc *e, struct jv hit)
-{
-	struct jstr url = json_str(json_get(hit, S("url")));
-	struct jstr title = json_str(json_get(hit, S("title")));
-
-	if (url.raw.n == 0)
-		return;
-	buf_put(&e->b, S("\\n"));
-	json_put(&e->b, title);
-	if (title.raw.n)
-		buf_put(&e->b, S(" - "));
-	json_put(&e->b, url);
-}
-
-/* What a search of a real Claude's found; its encrypted text stays closed
- * (OA-45). */
-static void put_server_result(struct enc *e, const struct turn *t, size_t i)
-{
-	const struct block *b = t->items[i].b, *use = NULL;
-	struct json_iter it = json_iter(results_of(b));
-	struct jv input;
-	size_t back;
-
-	for (back = 0; back < NEAR && back < i && !use; back++) {
-		use = t->items[i - 1 - back].b;
-		if (!use || use->type != B_SERVER_TOOL_USE ||
-		    !str_eq(use->id.raw, b->id.raw))
-			use = NULL;
-	}
-	buf_chr(&e->b, '[');
-	json_put(&e->b, use ? use->name : (struct jstr){ S("web_search") });
-	input = json_get(use ? use->json : b->json, S("input"));
-	if (json_str(json_get(input, S("query"))).raw.n) {
-		buf_put(&e->b, S(": "));
-		json_put(&e->b, json_str(json_get(input, S("query"))));
-	}
-	buf_chr(&e->b, ']');
-	if (it.object)
-		put_hit(e, results_of(b));
-	else
-		while (json_next(&it))
-			put_hit(e, it.value);
-}
-
-/* One text of the message: blocks are set apart unless a blank does it
- * (OA-42). */
-static void put_said(struct enc *e, const struct turn *t, size_t i,
-    size_t from)
-{
-	const struct block *b = t->items[i].b;
-
-	switch (b->type) {
-	case B_TEXT:
-	case B_DOCUMENT:
-	case B_SEARCH_RESULT:
-	case B_COMPACTION:
-	case B_SERVER_TOOL_RESULT:
-		break;
-	default:
-		return;
-	}
-	if (!ends_blank(str_from(buf_str(&e->b), from)) &&
-	    !(b->type == B_TEXT && begins_blank(b->text.raw)))
-		buf_put(&e->b, S("\\n\\n"));
-	if (b->type == B_SERVER_TOOL_RESULT)
-		put_server_result(e, t, i);
-	else if (b->type == B_DOCUMENT)
-		put_document(e, b, NULL);
-	else if (b->type == B_SEARCH_RESULT)
-		put_search_result(e, b);
-	else
-		json_put(&e->b, b->text);
-}
-
-static void put_content(struct enc *e, const struct turn *t, int last)
-{
-	size_t i, mark = e->b.n, from;
-
-	buf_put(&e->b, S(",\"content\":\""));
-	from = e->b.n;
-	for (i = 0; i < t->n; i++)
-		put_said(e, t, i, from);
-	if (e->b.n == from && t->calls && e->flags->null_content) {
-		e->b.n = mark;
-		buf_put(&e->b, S(",\"content\":null"));
-		return;
-	}
-	cost_text(e, from);
-	if (last && !t->calls)
-		e->sent->prefill = str_from(buf_str(&e->b), from);
-	buf_chr(&e->b, '"');
-}
-
-/* ---- reasoning that goes back (OA-62) ---- */
-
-static void put_reasoning_text(struct enc *e, const struct turn *t)
-{
-	size_t i, from = e->b.n;
-	const struct item *it;
-
-	for (i = 0; i < t->n; i++) {
-		it = &t->items[i];
-		if (it->b->type != B_THINKING || it->b->text.raw.n == 0)
-			continue;
-		if (e->b.n > from)
-			buf_put(&e->b, S("\\n\\n"));
-		json_put(&e->b, it->b->text);
-	}
-	/* Not shown to the client: then we or its envelope have it. */
-	for (i = 0; i < t->n && e->b.n == from; i++)
-		json_put(&e->b, json_str(json_get(t->items[i].envelope,
-		    S("x"))));
-	if (e->b.n == from && e->flags->send_reasoning == 2 &&
-	    openai_refused(e->c, PARAM_REASONING_SPACE))
-		buf_chr(&e->b, ' ');
-}
-
-static void put_reasoning(struct enc *e, const struct turn *t, size_t at)
-{
-	size_t mark = e->b.n, from;
-
-	if (e->flags->send_reasoning == 0 ||
-	    (e->flags->send_reasoning == 1 && at < e->last_text))
-		return;
-	buf_put(&e->b, e->flags->reasoning_back == REASONING_BACK_REASONING ?
-	    S(",\"reasoning\":\"") : S(",\"reasoning_content\":\""));
-	from = e->b.n;
-	put_reasoning_text(e, t);
-	if (e->b.n == from && e->flags->send_reasoning != 2) {
-		e->b.n = mark;
-		return;
-	}
-	cost_text(e, from);
-	buf_chr(&e->b, '"');
-}
-
-/* Only its maker can read what is opaque in an envelope. */
-static int is_ours(const struct enc *e, struct jv envelope)
-{
-	struct jv u = json_get(envelope, S("u"));
-
-	return json_type(u) != JSON_STRING || json_is(u, e->c->up->name);
-}
-
-static size_t put_details_of(struct enc *e, struct jv envelope, size_t n)
-{
-	struct json_iter it;
-
-	if (!is_ours(e, envelope))
-		return n;
-	it = json_iter(json_get(envelope, S("d")));
-	while (!it.object && json_next(&it)) {
-		if (n++)
-			buf_chr(&e->b, ',');
-		json_compact(&e->b, json_raw(it.value));
-	}
-	return n;
-}
-
-/* reasoning_details: the cache has all of a message's with one of its calls;
- * else every envelope has its share. */
-static void put_details(struct enc *e, const struct turn *t)
-{
-	size_t mark = e->b.n, i, n = 0;
-	int cached;
-
-	buf_put(&e->b, S(",\"reasoning_details\":["));
-	for (i = 0; i < t->n && !n; i++)
-		if (t->items[i].b->type == B_TOOL_USE)
-			n = put_details_of(e, t->items[i].envelope, n);
-	cached = n != 0;
-	for (i = 0; i < t->n && !cached; i++)
-		if (t->items[i].b->type == B_THINKING)
-			n = put_details_of(e, t->items[i].envelope, n);
-	if (n)
-		buf_chr(&e->b, ']');
-	else
-		e->b.n = mark;
-}
-
-/* The thought signature of the call at index i (OA-67); empty. */
-static struct jstr thought_of(const struct enc *e, const struct turn *t,
-    size_t i)
-{
-	char room[128];
-	struct buf id = buf_on(room, sizeof room);
-	struct jstr found = { { NULL, 0 } };
-	const struct item *it;
-	size_t back;
-
-	json_unescape(&id, t->items[i].b->id);
-	for (back = 0; back <= i && back < NEAR && !id.full; back++) {
-		it = &t->items[i - back];
-		if (back && it->b->type != B_THINKING)
-			continue;
-		if (is_ours(e, it->envelope))
-			found = json_str(json_get(json_get(it->envelope,
-			    S("t")), buf_str(&id)));
-		if (found.raw.n)
-			break;
-	}
-	return found;
-}
-
-static int any_thought(const struct enc *e, const struct turn *t)
-{
-	size_t i;
-
-	for (i = 0; i < t->n; i++)
-		if (t->items[i].b->type == B_TOOL_USE &&
-		    thought_of(e, t, i).raw.n)
-			return 1;
-	return 0;
-}
-
-static void put_thought(struct enc *e, const struct turn *t, size_t i,
-    int lead)
-{
-	struct jstr sig = thought_of(e, t, i);
-
-	/* Gemini 3 refuses a turn whose first call has none, except this. */
-	if (sig.raw.n == 0 && lead && !any_thought(e, t))
-		sig.raw = S("skip_thought_signature_validator");
-	if (sig.raw.n == 0)
-		return;
-	buf_put(&e->b, S(",\"extra_content\":{\"google\":"
-	    "{\"thought_signature\":\""));
-	buf_put(&e->b, sig.raw);
-	buf_put(&e->b, S("\"}}"));
-}
-
-/* ---- calls ---- */
-
-static void put_call(struct enc *e, const struct block *b)
-{
-	size_t from;
-
-	buf_put(&e->b, S("{\"id\":\""));
-	put_id(e, b->id);
-	buf_put(&e->b, S("\",\"type\":\"function\",\"function\":"
-	    "{\"name\":\""));
-	from = e->b.n;
-	openai_put_name(e, &e->b, b->name);
-	cost_text(e, from);
-	buf_put(&e->b, S("\",\"arguments\":\""));
-	from = e->b.n;
-	if (b->input.n && b->input.p[0] == '{') {
-		json_stringify(&e->b, b->input);
-	} else {
-		buf_put(&e->b, S("{\\\"value\\\":"));
-		json_stringify(&e->b, b->input);
-		buf_chr(&e->b, '}');
-	}
-	cost_text(e, from);
-	e->cost += 800;
-	buf_put(&e->b, S("\"}"));
-}
-
-static void put_calls(struct enc *e, const struct turn *t)
-{
-	size_t i, n = 0;
-
-	if (!t->calls)
-		return;
-	buf_put(&e->b, S(",\"tool_calls\":["));
-	for (i = 0; i < t->n; i++) {
-		if (t->items[i].b->type != B_TOOL_USE)
-			continue;
-		if (n)
-			buf_chr(&e->b, ',');
-		put_call(e, t->items[i].b);
-		if (e->flags->reasoning_back == REASONING_BACK_GEMINI)
-			put_thought(e, t, i, n == 0);
-		buf_chr(&e->b, '}');
-		n++;
-	}
-	buf_chr(&e->b, ']');
-}
-
-static void put_assistant(struct enc *e, size_t at)
-{
-	const struct turn *t = &e->turns[at];
-	size_t i;
-
-	message_begin(e, S("assistant"));
-	put_content(e, t, at + 1 == e->nturns);
-	switch (e->flags->reasoning_back) {
-	case REASONING_BACK_NO:
-	case REASONING_BACK_GEMINI:
-		break;
-	case REASONING_BACK_CONTENT:
-	case REASONING_BACK_REASONING:
-		put_reasoning(e, t, at);
-		break;
-	case REASONING_BACK_DETAILS:
-		put_details(e, t);
-		break;
-	}
-	put_calls(e, t);
-	buf_chr(&e->b, '}');
-	/* Every call is answered right behind it, in the calls' order. */
-	for (i = 0; i < t->n; i++)
-		if (t->items[i].b->type == B_TOOL_USE)
-			put_tool_message(e, &t->items[i]);
 }
 
 /* ---- system ---- */
@@ -985,7 +635,7 @@ static int is_billing(const struct block *b)
 	return jstr_starts(b->text, S("x-anthropic-billing-header:"));
 }
 
-static void put_system_block(struct parts *p, const struct block *b)
+static void put_system_block(struct openai_parts *p, const struct block *b)
 {
 	if (b->type != B_TEXT) {
 		note(p->e->c->notes, NOTE_DROPPED, S("system"),
@@ -1000,7 +650,7 @@ static void put_system_block(struct parts *p, const struct block *b)
 	}
 }
 
-static void put_notices(struct parts *p)
+static void put_notices(struct openai_parts *p)
 {
 	struct enc *e = p->e;
 	struct arena scratch;
@@ -1045,9 +695,9 @@ static void put_system(struct enc *e)
 {
 	size_t mark = e->b.n, i;
 	uint64_t cost = e->cost;
-	struct parts p;
+	struct openai_parts p;
 
-	message_begin(e, system_role(e));
+	openai_message_begin(e, system_role(e));
 	parts_open(&p, e, marked_system(e));
 	for (i = 0; i < e->req->nsystem; i++)
 		put_system_block(&p, &e->req->system[i]);
@@ -1065,7 +715,7 @@ static void put_mid_system(struct enc *e, const struct turn *t)
 {
 	size_t i, from;
 
-	message_begin(e, system_role(e));
+	openai_message_begin(e, system_role(e));
 	buf_put(&e->b, S(",\"content\":\""));
 	from = e->b.n;
 	for (i = 0; i < t->n; i++) {
@@ -1087,7 +737,7 @@ static void put_dot(struct enc *e)
 	e->talks = 1;
 	note(e->c->notes, NOTE_ADDED, S("messages"),
 	    S("a user message, since there was none"));
-	message_begin(e, S("user"));
+	openai_message_begin(e, S("user"));
 	buf_put(&e->b, S(",\"content\":\".\"}"));
 }
 
@@ -1107,7 +757,7 @@ void openai_put_messages(struct enc *e)
 			break;
 		case ROLE_ASSISTANT:
 			put_dot(e);
-			put_assistant(e, i);
+			openai_put_assistant(e, i);
 			break;
 		}
 	}

@@ -91,8 +91,23 @@ void openai_put_name(struct enc *e, struct buf *b, struct jstr name);
 /* ---- openai_messages.c ---- */
 
 void openai_put_messages(struct enc *e);	/* the array */
+/* {"role":"...", with the comma before it. */
+void openai_message_begin(struct enc *e, struct str role);
+/* The same id for a call and for its result (OA-44). */
+void openai_put_id(struct enc *e, struct jstr id);
+/* Text of a JSON string; parts takes the images among it, NULL: nobody does. */
+struct openai_parts;
+void openai_put_document(struct enc *e, const struct block *b,
+    struct openai_parts *parts);
+void openai_put_search_result(struct enc *e, const struct block *b);
+/* A whole message: the result of a call, or that there is none. */
+void openai_put_tool_message(struct enc *e, const struct item *call);
 /* Whether a user's turn makes a user message; tool messages are none. */
 int openai_has_parts(const struct enc *e, const struct turn *t);
+
+/* ---- openai_assistant.c ---- */
+
+void openai_put_assistant(struct enc *e, size_t at);
 /* Whether anything of a server tool's result can be read (OA-45). */
 int openai_readable(const struct block *b);
 
