@@ -16,6 +16,8 @@ enum {
 	STOPS_MAX = 4,		/* of `stop` at OpenAI (OA-13) */
 	REASONING_MIN = 16,	/* tokens below which reasoning models fail (OA-8) */
 	ROOM_MIN = 256,		/* tokens asked for however full the window is */
+	ROOM_GUESSED = 8,	/* less than a window's 8th part left: how much
+				 * exactly is for the server to say */
 	ROOM_SPARE = 64		/* kept free between prompt and answer (OA-120) */
 };
 
@@ -382,8 +384,11 @@ static void put_identity(struct enc *e)
 			    S("x-claude-code-session-id"));
 		json_escape(&b, str_head(session, 128));
 		put_short(e, S("safety_identifier"), e->req->user_id);
-		put_short(e, S("prompt_cache_key"), b.n ?
-		    (struct jstr){ buf_str(&b) } : e->req->user_id);
+		if (b.n)
+			put_short(e, S("prompt_cache_key"),
+			    (struct jstr){ buf_str(&b) });
+		else
+			put_short(e, S("prompt_cache_key"), e->req->user_id);
 	} else if (e->flags->send_user && e->req->user_id.raw.n &&
 	    may_send(e, PARAM_USER)) {
 		put_short(e, S("user"), e->req->user_id);
@@ -546,19 +551,35 @@ static void sum_up(struct enc *e)
 	e->c->estimate = (int64_t)tokens;
 }
 
+/* A window that a refusal told of spares the next requests theirs. The
+ * estimate may err, so near the window's end, and for a second attempt, which
+ * goes by the server's own count, it decides nothing. */
+static int64_t window_of(struct enc *e)
+{
+	int64_t learned = openai_learned(e->c)->window;
+
+	if (e->flags->context)
+		return e->flags->context;
+	if (e->c->attempt > 0 ||
+	    learned - e->c->estimate < learned / ROOM_GUESSED)
+		return 0;
+	return learned;
+}
+
 /* With a known window, prompt and answer have to fit it together: some servers
  * refuse, others cut the prompt without a word. The number was written before
  * the prompt's size was known. */
 static void fit_max(struct enc *e, size_t at)
 {
-	int64_t room = e->flags->context - e->c->estimate - ROOM_SPARE;
+	int64_t window = window_of(e);
+	int64_t room = window - e->c->estimate - ROOM_SPARE;
 	char digits[24];
 	struct buf d = buf_on(digits, sizeof digits);
 	size_t was = 0, less;
 
 	if (room < ROOM_MIN)
 		room = ROOM_MIN;
-	if (!at || e->flags->context == 0 || e->sent->sent_max <= room ||
+	if (!at || window == 0 || e->sent->sent_max <= room ||
 	    e->b.full)
 		return;
 	while (e->b.p[at + was] >= '0' && e->b.p[at + was] <= '9')

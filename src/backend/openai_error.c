@@ -556,6 +556,7 @@ static int learned_something(struct call *c, const struct said *s,
 	n = output_that_fits(c, s, window);
 	if (n) {
 		l->retry_max = n;
+		l->window = (int64_t)window;
 		return 1;
 	}
 	if (says_unsupported(s) && learn_param(c, s))

@@ -437,6 +437,7 @@ void exchange_start(struct proxy *p, struct client *c, enum call_kind kind)
 	x->call.a = &c->a;
 	x->call.notes = &x->notes;
 	x->call.ids = &p->ids;
+	x->call.own_key = p->config->proxy_key;
 	x->call.answer.sink = &x->sink;
 	x->call.answer.model = x->req.model;
 	x->call.answer.id = arena_str(&c->a,

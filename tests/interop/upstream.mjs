@@ -267,6 +267,7 @@ export class Upstream {
 			if (gone)
 				return;
 			if (a.fail?.cut !== undefined && n++ >= a.fail.cut) {
+				await sleep(20);	/* what was written is out */
 				res.socket?.destroy();
 				return;
 			}

@@ -183,6 +183,7 @@ static void smaller_output(void)
 		"\"context_length_exceeded\"}}", "retry");
 	T_INT(openai_learned(&w.c)->retry_max, 40000 - 10000 - 64,
 		"OA-120 what fits");
+	T_INT(openai_learned(&w.c)->window, 40000, "OA-120 the window");
 	w.c.attempt = 1;
 	world_call(&w);
 	T_STR(refused(400, "{\"error\":{\"message\":\"This model's maximum "
