@@ -73,11 +73,14 @@ static int aws_found(void)
 		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
 		"AWS_CONTAINER_CREDENTIALS_FULL_URI"
 	};
+	const char *v;
 	size_t i;
 
-	for (i = 0; i < COUNT(names); i++)
-		if (getenv(names[i]) && *getenv(names[i]))
+	for (i = 0; i < COUNT(names); i++) {
+		v = getenv(names[i]);
+		if (v && *v)
 			return 1;
+	}
 	return 0;
 }
 
