@@ -574,11 +574,15 @@ static int read_ahead(struct proxy *p, struct client *c)
 static int probe(struct proxy *p, struct client *c)
 {
 	enum sock_reason why;
+	struct sock_addr peer;
 	char byte;
 
 	if (!c->probe_at || p->now < c->probe_at)
 		return 1;
-	if (sock_read(c->fd, &byte, 1, &why) == SOCK_ERR) {
+	/* Once it has read a FIN, Linux goes on to read the end even after a
+	 * reset; but then the socket has no peer any more. */
+	if (sock_read(c->fd, &byte, 1, &why) == SOCK_ERR ||
+	    sock_peer(c->fd, &peer) != OK) {
 		client_close(p, c);
 		return 0;
 	}
