@@ -132,8 +132,7 @@ static void tee(struct sink *s, const struct event *e)
 	x->last_out = loop_now();
 }
 
-static void finish_record(struct proxy *p, struct client *c,
-    enum outcome outcome)
+static void finish_record(struct client *c, enum outcome outcome)
 {
 	struct exchange *x = &c->x;
 
@@ -141,9 +140,9 @@ static void finish_record(struct proxy *p, struct client *c,
 		return;
 	x->recorded = 0;
 	x->rec.outcome = outcome;
-	x->rec.ended = p->now;
+	x->rec.ended = loop_now();	/* p->now is when the turn began */
 	x->rec.bytes_out += backlog(c);
-	record_end(&x->rec, p->now);
+	record_end(&x->rec, x->rec.ended);
 }
 
 /* Upstream done with: back to the pool if what was read leaves it clean. */
@@ -172,7 +171,7 @@ static void close_exchange(struct proxy *p, struct client *c,
 		c->x.touched = c->x.in.n;
 	drop_conn(p, c);
 	c->x.stage = X_NONE;
-	finish_record(p, c, outcome);
+	finish_record(c, outcome);
 }
 
 static void reply_count(struct client *c, int64_t n)
