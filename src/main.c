@@ -65,25 +65,6 @@ static struct str read_dotenv(struct arena *a, struct buf *warn)
 	return (struct str){ p, (size_t)n };
 }
 
-static int aws_found(void)
-{
-	static const char *const names[] = {
-		"AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID",
-		"AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
-		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-		"AWS_CONTAINER_CREDENTIALS_FULL_URI"
-	};
-	const char *v;
-	size_t i;
-
-	for (i = 0; i < COUNT(names); i++) {
-		v = getenv(names[i]);
-		if (v && *v)
-			return 1;
-	}
-	return 0;
-}
-
 static uint64_t machine_memory(void)
 {
 	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
@@ -238,7 +219,7 @@ static int configure(struct config *c, int argc, char **argv,
 	struct buf out = buf_on(output_text, sizeof output_text);
 	struct config_input in = {
 		.argc = argc, .argv = argv, .env = environment,
-		.aws_found = aws_found(), .machine_memory = machine_memory()
+		.machine_memory = machine_memory()
 	};
 	int r;
 
@@ -297,7 +278,6 @@ int main(int argc, char **argv)
 		    "or MAX_CONNECTIONS"));
 	if (p->config->check)
 		return check_run(p);
-	sock_reserve();
 	if (listen_on(p) != OK)
 		return 1;
 	open_monitor(p);

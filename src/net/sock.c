@@ -28,7 +28,6 @@ enum {
 	PORT_TRIES = 16		/* free ports tried until both families agree */
 };
 
-static int reserve = -1;
 static const struct sock_hook *hook;
 
 void sock_test_hook(const struct sock_hook *h)
@@ -359,36 +358,12 @@ int sock_listen(int fd[SOCK_LISTEN_MAX], struct str host, unsigned port,
 	return fd[0] < 0 ? SOCK_ERR : 1;
 }
 
-void sock_reserve(void)
-{
-	if (reserve < 0)
-		reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
-/* Out of descriptors. Left alone, the connection would sit in the backlog,
- * keep select awake and its client waiting: the reserve lets us take it and
- * close it, which the client sees at once. */
-static void turn_away(int listener)
-{
-	int fd;
-
-	if (reserve < 0)
-		return;
-	(void)close(reserve);
-	reserve = -1;
-	fd = accept(listener, NULL, NULL);
-	if (fd >= 0)
-		(void)close(fd);
-	sock_reserve();
-}
-
-static int accept_failed(int listener, int err, enum sock_reason *why)
+static int accept_failed(int err, enum sock_reason *why)
 {
 	*why = reason(err);
 	switch (err) {
 	case EMFILE:
 	case ENFILE:
-		turn_away(listener);
 		return SOCK_FULL;
 	case ENOBUFS:
 	case ENOMEM:
@@ -422,7 +397,7 @@ int sock_accept(int listener, struct sock_addr *peer, enum sock_reason *why)
 		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
 			continue;
 		if (fd < 0)
-			return accept_failed(listener, errno, why);
+			return accept_failed(errno, why);
 		if (fd >= FD_SETSIZE) {
 			*why = SOCK_NO_FILES;
 			sock_close(fd);

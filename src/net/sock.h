@@ -74,14 +74,10 @@ enum { SOCK_LISTEN_MAX = 2 };
 int sock_listen(int fd[SOCK_LISTEN_MAX], struct str host, unsigned port,
     enum sock_reason *why);
 
-/* Keeps one descriptor in reserve for sock_accept. Called once at start;
- * sock_accept works without it, only less politely. */
-void sock_reserve(void);
-
 /* The next connection, with TCP_NODELAY; *peer may be NULL. SOCK_AGAIN: none.
- * SOCK_FULL: out of descriptors, or its number was >= FD_SETSIZE; that
- * connection has been closed if the reserve allowed it, and the caller pauses
- * accepting for a moment. SOCK_ERR: the listener itself is broken. A
+ * SOCK_FULL: out of descriptors: the connection waits where it is, and the
+ * caller pauses accepting for a moment, lest select wake it for nothing; or
+ * its number was >= FD_SETSIZE, and it was closed. SOCK_ERR: the listener itself is broken. A
  * connection that died in the backlog is skipped. */
 int sock_accept(int listener, struct sock_addr *peer, enum sock_reason *why);
 

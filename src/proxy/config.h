@@ -85,7 +85,6 @@ struct config_input {
 	const char *(*env)(void *ctx, const char *name);
 	void *ctx;
 	struct str dotenv;	/* contents, empty if there is none */
-	int aws_found;		/* AWS credentials seem to be there */
 	uint64_t machine_memory;	/* bytes; 0: not known */
 };
 int config_load(struct config *c, const struct config_input *in,

@@ -601,8 +601,7 @@ static void crowd(const struct started *s)
 			}
 	T_INT(look(fds, state, WAITS, 0), 0, "nobody waits in the end");
 	closed = look(fds, state, CLOSED, 0);
-	if (closed)
-		printf("of %d callers %d were turned away\n", CALLERS, closed);
+	T_INT(closed, 0, "nobody is turned away");
 	T(look(fds, state, SERVED, 0) > served, "some who waited are served");
 	for (i = 0; i < CALLERS; i++)
 		if (fds[i] >= 0)
