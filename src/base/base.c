@@ -370,7 +370,7 @@ void buf_drop(struct buf *b, size_t n)
 	b->n = n < b->n ? b->n - n : 0;
 }
 
-static int base64_value(char c)
+int base64_value(char c)
 {
 	if (c >= 'A' && c <= 'Z')
 		return c - 'A';

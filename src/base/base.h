@@ -110,6 +110,8 @@ void buf_base64url(struct buf *b, struct str bytes);	/* unpadded */
 /* Takes the first n bytes out and moves the rest down. */
 void buf_drop(struct buf *b, size_t n);
 
+/* 0..63 of a digit of base64 or base64url; -1 for any other byte. */
+int base64_value(char c);
 /* Decodes base64 or base64url, padding optional, blanks skipped.
  * E_BAD for any other byte; E_FULL when the output doesn't fit. */
 int base64_decode(struct buf *b, struct str text);

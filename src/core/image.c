@@ -24,19 +24,6 @@ struct bytes {
 	int nbits;
 };
 
-static int base64_digit(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	if (c == '+' || c == '-')
-		return 62;
-	return c == '/' || c == '_' ? 63 : -1;
-}
-
 /* -1 at the end. What is no digit is passed over, "\n" and the backslash of
  * "\/" too: the text is still escaped. */
 static int next_byte(struct bytes *s)
@@ -56,7 +43,7 @@ static int next_byte(struct bytes *s)
 		}
 		if (s->at == s->text.n || s->text.p[s->at] == '=')
 			return -1;
-		d = base64_digit(s->text.p[s->at++]);
+		d = base64_value(s->text.p[s->at++]);
 		if (d < 0)
 			continue;
 		s->bits = (s->bits & 0xff) << 6 | (uint32_t)d;
