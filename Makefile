@@ -133,9 +133,6 @@ fuzzers: $(FUZZ)
 
 interop: all $(INTEROP) ## real clients and services from npm and Debian; installs them
 	@tests/interop/run
-bench: all ## measurements on this machine
-	@test -x tests/bench/run || { echo "there is no tests/bench/run"; exit 1; }
-	@tests/bench/run
 
 size: all ## lines of functions and files, bytes of the programs
 	@tools/size $(B)/claudecodex $(B)/static/claudecodex
@@ -153,7 +150,7 @@ help: ## this list
 		substr($$0, 1, i - 1), substr($$0, i + 1) }'
 
 .PHONY: all libclaudecodex.a static release run unit test check lint fuzz \
-	fuzzers interop bench size install clean help
+	fuzzers interop size install clean help
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $(patsubst %,%.d,$(UNIT) $(GOLDEN) $(FUZZ) $(LIVE) $(INTEROP)) \
 	$(B)/tests/fuzz/replay.d
