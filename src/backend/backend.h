@@ -64,7 +64,8 @@ struct call {
 	int64_t now;			/* unix time, seconds */
 	uint64_t now_ms;		/* monotonic, for what is remembered */
 	void *state;			/* backend->state_size zeroed bytes */
-	const struct aws_credentials *aws;	/* bedrock only */
+	const struct aws_credentials *aws;	/* set when the backend asks for
+						 * them (signed_aws) */
 	struct str own_key;		/* PROXY_API_KEY: a client that shows it
 					 * shows it to us, it is never sent on */
 
@@ -78,6 +79,8 @@ struct call {
 
 	/* Results. */
 	struct fault fault;		/* after E_FAULT */
+	int renew;			/* with CALL_RETRY: look the credentials up
+					 * anew first */
 	int64_t counted;		/* CALL_COUNT: tokens; -1 */
 	struct str *models;		/* CALL_MODELS: ids in the arena */
 	size_t nmodels;
@@ -92,6 +95,8 @@ struct backend {
 	const char *name;		/* as in LLM_BACKEND and MODEL_MAP */
 	size_t facts_size, state_size;
 	int local;			/* no upstream: decode makes the answer */
+	int signed_aws;			/* wants call.aws before encode */
+	int retries;			/* CALL_RETRY so often at most; 0 means 1 */
 	int passthrough;		/* the client gets the upstream's bytes; decode
 					 * serves the record only */
 
