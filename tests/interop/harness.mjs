@@ -12,6 +12,7 @@ import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Service } from './service.mjs';
 import { Upstream } from './upstream.mjs';
 
 export { assert, sleep };
@@ -122,6 +123,12 @@ export class Stage {
 			OPENAI_API_KEY: this.up.key, OPENAI_MODEL: name,
 			OPENAI_PROFILE: shape, ...env });
 	}
+	/* One in front of a stand-in for Anthropic's service. */
+	async passing(model, key, env = {}) {
+		this.up = this.keep(await new Service({ model, key }).listen());
+		return this.proxy({ LLM_BACKEND: 'anthropic',
+			ANTHROPIC_UPSTREAM_URL: this.up.base, ...env });
+	}
 	async end(ok) {
 		let trouble = null;
 
@@ -170,6 +177,7 @@ export async function scenario(name, run) {
 	}
 	console.log(`${why ? 'FAILED' : 'ok    '} ${name} (${((Date.now() -
 		began) / 1000).toFixed(1)} s)`);
+	return !why;
 }
 
 export function summary(name) {

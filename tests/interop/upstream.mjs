@@ -141,7 +141,8 @@ export class Upstream {
 	constructor({ shape, model, key = '', file = null, window = 0,
 	    most = 128000 }) {
 		Object.assign(this, { shape, model, key, file, window, most });
-		this.requests = [];	/* { path, headers, body, status, refusal } */
+		/* { path, headers, body, status, refusal, usage (as sent) } */
+		this.requests = [];
 		this.closed = [];	/* times when the peer left mid-answer */
 		this.issued = new Set();
 		this.server = http.createServer((req, res) => this.serve(req, res));

@@ -1,0 +1,123 @@
+// claude.mjs -- the real Claude Code, headless, in a folder of its own.
+//
+// SPDX-License-Identifier: MIT
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const claude = process.env.CLAUDE;
+const root = mkdtempSync(join(tmpdir(), 'claudecodex-claude-'));
+let serial = 0;
+
+export const KEY = 'sk-ant-client-key-0123456789';
+
+process.on('exit', () => rmSync(root, { recursive: true, force: true }));
+
+export function project(files = {}) {
+	const dir = join(root, `p${++serial}`);
+	const work = join(dir, 'work');
+
+	mkdirSync(join(dir, 'home'), { recursive: true });
+	mkdirSync(work);
+	for (const [name, content] of Object.entries(files))
+		writeFileSync(join(work, name), content);
+	return { home: join(dir, 'home'), work };
+}
+
+// What went wrong is best seen in what it printed.
+function outcome(out, err, code, signal, began) {
+	const events = out.split('\n').filter(Boolean).map((l) => {
+		try {
+			return JSON.parse(l);
+		} catch {
+			return { type: 'text', l };
+		}
+	});
+
+	return { code, signal, err, events, ms: Date.now() - began,
+		result: events.findLast((e) => e.type === 'result'),
+		blocks: events.filter((e) => e.type === 'assistant')
+			.flatMap((e) => e.message.content) };
+}
+
+// { child, ended }: ended gives { code, events, result, blocks ... }.
+export function start(url, { home, work }, prompt, { args = [], env = {},
+	tools = ['Bash', 'Read', 'Write', 'Edit'], ms = 60000 } = {}) {
+	const child = spawn(claude, ['-p', '--output-format', 'stream-json',
+		'--verbose', '--include-partial-messages',
+		...(tools.length ? ['--allowedTools', ...tools] : []), ...args], {
+		cwd: work, env: { HOME: home, PATH: process.env.PATH,
+			LANG: 'C.UTF-8', IS_SANDBOX: '1', DISABLE_AUTOUPDATER: '1',
+			ANTHROPIC_BASE_URL: url, ANTHROPIC_API_KEY: KEY,
+			CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+			CLAUDE_CODE_GATEWAY_HINT_HEADERS: '1', ...env } });
+	const ended = new Promise((done, fail) => {
+		const began = Date.now();
+		const timer = setTimeout(() => child.kill('SIGKILL'), ms);
+		let out = '', err = '';
+
+		child.stdin.end(prompt);
+		child.stdout.on('data', (d) => out += d);
+		child.stderr.on('data', (d) => err += d);
+		child.on('error', fail);
+		child.on('close', (code, signal) => {
+			clearTimeout(timer);
+			done(outcome(out, err, code, signal, began));
+		});
+	});
+
+	return { child, ended };
+}
+
+export function run(...a) {
+	return start(...a).ended;
+}
+
+// Stands between the client and the proxy and keeps what was said.
+export async function tap(stage, target) {
+	const got = [];
+	const { hostname, port } = new URL(target);
+	const server = http.createServer(async (req, res) => {
+		const parts = [];
+
+		for await (const part of req)
+			parts.push(part);
+		const text = Buffer.concat(parts).toString();
+		const entry = { method: req.method, url: req.url,
+			headers: req.headers, text, answer: '' };
+		got.push(entry);
+		const on = http.request({ hostname, port, method: req.method,
+			path: req.url, headers: req.headers }, (back) => {
+			entry.status = back.statusCode;
+			entry.reply = back.headers;
+			res.writeHead(back.statusCode, back.headers);
+			back.on('data', (d) => {
+				entry.answer += d.toString('latin1');
+				res.write(d);
+			});
+			back.on('end', () => res.end());
+			back.on('error', () => res.destroy());
+		});
+		on.on('error', () => res.destroy());
+		res.on('close', () => on.destroy());
+		on.end(text);
+	});
+
+	await new Promise((r) => server.listen(0, '127.0.0.1', r));
+	stage.keep({ close: () => {
+		server.closeAllConnections();
+		server.close();
+	} });
+	return { got, url: `http://127.0.0.1:${server.address().port}` };
+}
+
+export const MODELS = { openai: 'gpt-5.1', gemini: 'gemini-3-pro',
+	ollama: 'qwen3', vllm: 'Qwen/Qwen3-32B' };
+
+// A proxy in front of an upstream of that shape, or of Anthropic's.
+export function target(stage, shape, model, { env, ...more } = {}) {
+	return shape === 'anthropic' ? stage.passing(model, KEY, env) :
+		stage.pair(shape, model, MODELS[shape], { env, ...more });
+}
