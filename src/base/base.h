@@ -1,4 +1,4 @@
-/* base.h -- slices, arena, bounded writer, numbers, base64, hex.
+/* base.h -- slices, arena, bounded writer, numbers, base64, hex, dates.
  *
  * The ground floor: everything above speaks in these types. Nothing here
  * owns memory, allocates, or can fail otherwise than by its return value.
@@ -115,6 +115,23 @@ int base64_value(char c);
 /* Decodes base64 or base64url, padding optional, blanks skipped.
  * E_BAD for any other byte; E_FULL when the output doesn't fit. */
 int base64_decode(struct buf *b, struct str text);
+
+/* The calendar (UTC, Gregorian), between 1970 and 9999. */
+struct date {
+	int year, month, day;		/* from 1 */
+	int weekday;			/* 0: Sunday */
+	int hour, minute, second;
+};
+
+/* Seconds since 1970; what lies outside is moved to the nearest end. */
+struct date date_of(int64_t seconds);
+/* Days from 1970-01-01 to a date that exists. */
+int64_t date_days(int64_t year, int64_t month, int64_t day);
+/* The last n digits of v, zeros in front; v not negative, n at most 20. */
+void buf_digits(struct buf *b, int v, int n);
+/* RFC 3339: "2026-11-25", and "2026-11-25T13:10:25Z". */
+void buf_day(struct buf *b, int64_t seconds);
+void buf_date(struct buf *b, int64_t seconds);
 
 /* UTF-8 (RFC 3629). Length of the well-formed sequence at s.p, 1..4; 0 when
  * it is ill-formed; -1 when s ends inside a sequence that is good so far.

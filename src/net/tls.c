@@ -639,24 +639,6 @@ static struct str protocol_text(int err)
 	}
 }
 
-/* year-month-day of seconds since 1970, by the usual count of days in eras
- * of 400 years that start on March 1st. */
-static void put_date(struct buf *b, int64_t seconds)
-{
-	int64_t days = seconds / 86400 + 719468;
-	int64_t era = days / 146097, doe = days % 146097;
-	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	int64_t mp = (5 * doy + 2) / 153, day = doy - (153 * mp + 2) / 5 + 1;
-	int64_t month = mp < 10 ? mp + 3 : mp - 9;
-
-	buf_int(b, yoe + era * 400 + (month <= 2));
-	buf_put(b, month < 10 ? S("-0") : S("-"));
-	buf_int(b, month);
-	buf_put(b, day < 10 ? S("-0") : S("-"));
-	buf_int(b, day);
-}
-
 static enum tls_state fail(struct engine *e, enum tls_state state,
     struct str text)
 {
@@ -677,7 +659,7 @@ static void add_clock(struct engine *e)
 
 	b.n = e->nerror;
 	buf_put(&b, S("; this machine's clock says "));
-	put_date(&b, e->now);
+	buf_day(&b, e->now);
 	if (e->now < CLOCK_SET)
 		buf_put(&b, S(", so it is not set: set it"));
 	e->nerror = b.n;

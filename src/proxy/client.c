@@ -52,37 +52,26 @@ static struct str reason(int status)
 	return S("Unknown");
 }
 
-static void put_two(struct buf *b, int64_t v)
-{
-	buf_chr(b, (char)('0' + v / 10 % 10));
-	buf_chr(b, (char)('0' + v % 10));
-}
-
-/* IMF-fixdate (RFC 9110 section 5.6.7); days to date by Hinnant's method of
- * 400-year eras that begin in March. */
+/* IMF-fixdate (RFC 9110 section 5.6.7). */
 static void put_date(struct buf *b, int64_t unix_s)
 {
-	static const char days[] = "ThuFriSatSunMonTueWed";
+	static const char days[] = "SunMonTueWedThuFriSat";
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	int64_t day = unix_s / 86400, s = unix_s % 86400;
-	int64_t z = day + 719468, era = z / 146097, doe = z % 146097;
-	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	int64_t mp = (5 * doy + 2) / 153, month = mp < 10 ? mp + 3 : mp - 9;
+	struct date d = date_of(unix_s);
 
-	buf_put(b, (struct str){ days + day % 7 * 3, 3 });
+	buf_put(b, (struct str){ days + d.weekday * 3, 3 });
 	buf_put(b, S(", "));
-	put_two(b, doy - (153 * mp + 2) / 5 + 1);
+	buf_digits(b, d.day, 2);
 	buf_chr(b, ' ');
-	buf_put(b, (struct str){ months + (month - 1) * 3, 3 });
+	buf_put(b, (struct str){ months + (d.month - 1) * 3, 3 });
 	buf_chr(b, ' ');
-	buf_int(b, yoe + era * 400 + (month <= 2));
+	buf_digits(b, d.year, 4);
 	buf_chr(b, ' ');
-	put_two(b, s / 3600);
+	buf_digits(b, d.hour, 2);
 	buf_chr(b, ':');
-	put_two(b, s / 60 % 60);
+	buf_digits(b, d.minute, 2);
 	buf_chr(b, ':');
-	put_two(b, s % 60);
+	buf_digits(b, d.second, 2);
 	buf_put(b, S(" GMT"));
 }
 

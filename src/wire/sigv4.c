@@ -530,50 +530,19 @@ int sigv4_sign(const struct sigv4 *s, struct buf *b)
 
 /* -- dates -- */
 
-/* Days from 1970-01-01 to a date of the Gregorian calendar. Counts years from
- * March, so that the leap day is the last one of its year. */
-static int64_t days_of(int64_t year, int64_t month, int64_t day)
-{
-	int64_t y = month > 2 ? year : year - 1;
-	int64_t m = month > 2 ? month - 3 : month + 9;
-
-	return y * 365 + y / 4 - y / 100 + y / 400 + (m * 153 + 2) / 5 +
-	    day - 1 - 719468;
-}
-
-static void digits(char *p, int64_t v, int n)
-{
-	while (n--) {
-		p[n] = (char)('0' + v % 10);
-		v /= 10;
-	}
-}
-
 void sigv4_date(char out[SIGV4_DATE], int64_t now)
 {
-	const int64_t last = days_of(9999, 12, 31) * DAY + DAY - 1;
-	int64_t days, left, year, month;
+	struct date d = date_of(now);
+	struct buf b = buf_on(out, SIGV4_DATE);
 
-	if (now < 0)
-		now = 0;
-	if (now > last)
-		now = last;
-	days = now / DAY;
-	left = now % DAY;
-	/* A guess that is never too small, by five years at most too big. */
-	year = 1970 + days / 365;
-	while (days_of(year, 1, 1) > days)
-		year--;
-	for (month = 12; days_of(year, month, 1) > days; month--)
-		;
-	digits(out, year, 4);
-	digits(out + 4, month, 2);
-	digits(out + 6, days - days_of(year, month, 1) + 1, 2);
-	out[8] = 'T';
-	digits(out + 9, left / 3600, 2);
-	digits(out + 11, left / 60 % 60, 2);
-	digits(out + 13, left % 60, 2);
-	out[15] = 'Z';
+	buf_digits(&b, d.year, 4);
+	buf_digits(&b, d.month, 2);
+	buf_digits(&b, d.day, 2);
+	buf_chr(&b, 'T');
+	buf_digits(&b, d.hour, 2);
+	buf_digits(&b, d.minute, 2);
+	buf_digits(&b, d.second, 2);
+	buf_chr(&b, 'Z');
 }
 
 /* Exactly n digits off the front; -1 if they aren't there. */
@@ -597,8 +566,8 @@ static int literal(struct str *s, struct str what)
 
 static int month_days(int64_t year, int64_t month)
 {
-	return (int)(days_of(month == 12 ? year + 1 : year, month % 12 + 1, 1) -
-	    days_of(year, month, 1));
+	return (int)(date_days(month == 12 ? year + 1 : year, month % 12 + 1, 1) -
+	    date_days(year, month, 1));
 }
 
 /* "hh:mm:ss" off the front, as seconds; -1. A leap second counts as the last
@@ -623,7 +592,7 @@ static int instant(int64_t year, int64_t month, int64_t day, int64_t *out)
 	if (year < 1970 || month < 1 || month > 12 || day < 1 ||
 	    day > month_days(year, month))
 		return E_BAD;
-	*out = days_of(year, month, day) * DAY;
+	*out = date_days(year, month, day) * DAY;
 	return OK;
 }
 

@@ -405,30 +405,6 @@ static void test_clock(void)
 	}
 }
 
-static void test_dates(void)
-{
-	static const struct {
-		int64_t day;
-		const char *date;
-	} cases[] = {
-		{ 0, "1970-01-01" }, { 59, "1970-03-01" },
-		{ 11016, "2000-02-29" }, { 11017, "2000-03-01" },
-		{ 19781, "2024-02-28" }, { 19782, "2024-02-29" },
-		{ 19783, "2024-03-01" }, { 20453, "2025-12-31" },
-		{ 47540, "2100-02-28" }, { 47541, "2100-03-01" }
-	};
-	char text[16];
-	size_t i;
-
-	for (i = 0; i < COUNT(cases); i++) {
-		struct buf b = buf_on(text, sizeof text);
-
-		put_date(&b, cases[i].day * 86400 + 86399);
-		T_STR(buf_str(&b), str_of(cases[i].date), "day %lld",
-		    (long long)cases[i].day);
-	}
-}
-
 /* Hands out short moves, EINTR and EAGAIN as a seed says. */
 static long shuffle(void *ctx, int op, int fd)
 {
@@ -959,7 +935,6 @@ int main(void)
 	test_wrong();
 	test_unfit_names();
 	test_clock();
-	test_dates();
 	test_split();
 	test_cuts();
 	test_flips();
