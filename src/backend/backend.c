@@ -6,12 +6,17 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "backend.h"
+#include "../wire/sigv4.h"
 
 enum {
 	DELAY_MAX = 86400,	/* seconds; a longer Retry-After is a mistake */
 	WINDOW_USUAL = 200000,	/* what a client assumes when nobody says */
-	NEAR = 48		/* bytes between a phrase and its number */
+	NEAR = 48,		/* bytes between a phrase and its number */
+	DURATION_MAX = 17,	/* bytes; numbers stay far below 2^63 */
+	MILLION = 1000000
 };
+
+static const int64_t RESET_MAX = 366 * 86400000LL;	/* ms: a year */
 
 static const struct backend *const backends[] = {
 	&backend_openai, &backend_anthropic, &backend_demo
@@ -123,51 +128,6 @@ void put_masked(struct buf *b, struct str text, struct str key)
 
 /* ---- Retry-After ---- */
 
-static int two_digits(const char *p)
-{
-	if (p[0] < '0' || p[0] > '9' || p[1] < '0' || p[1] > '9')
-		return -1;
-	return (p[0] - '0') * 10 + p[1] - '0';
-}
-
-/* Days since 1970-01-01; years begin in March, so leap days come last. */
-static int64_t days(int year, int month, int day)
-{
-	int64_t y = month > 2 ? year : year - 1;
-	int64_t m = month > 2 ? month - 3 : month + 9;
-
-	return y * 365 + y / 4 - y / 100 + y / 400 + (m * 153 + 2) / 5 + day -
-	    1 - 719468;
-}
-
-/* "Sun, 06 Nov 1994 08:49:37 GMT", the one form a sender may use (RFC 9110
- * 5.6.7). -1 for anything else. */
-static int64_t http_date(struct str s)
-{
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	int day, year, century, h, m, sec;
-	size_t month;
-
-	if (s.n != 29 || s.p[3] != ',' || s.p[4] != ' ' || s.p[7] != ' ' ||
-	    s.p[11] != ' ' || s.p[16] != ' ' || s.p[19] != ':' ||
-	    s.p[22] != ':' || !str_ends(s, S(" GMT")))
-		return -1;
-	for (month = 0; month < 12; month++)
-		if (memcmp(months + 3 * month, s.p + 8, 3) == 0)
-			break;
-	day = two_digits(s.p + 5);
-	century = two_digits(s.p + 12);
-	year = two_digits(s.p + 14);
-	h = two_digits(s.p + 17);
-	m = two_digits(s.p + 20);
-	sec = two_digits(s.p + 23);
-	if (month == 12 || day < 1 || day > 31 || century < 19 || year < 0 ||
-	    h < 0 || h > 23 || m < 0 || m > 59 || sec < 0 || sec > 60)
-		return -1;
-	return days(century * 100 + year, (int)month + 1, day) * 86400 +
-	    h * 3600 + m * 60 + sec;
-}
-
 int retry_after(const struct http_head *h, int64_t now)
 {
 	struct str v = str_trim(http_field(h, S("retry-after")));
@@ -179,20 +139,93 @@ int retry_after(const struct http_head *h, int64_t now)
 		return (int)n;
 	if (r == OK || r == E_LIMIT)
 		return DELAY_MAX;
-	at = v.n ? http_date(v) : -1;
-	if (at < 0)
+	if (sigv4_http_date(v, &at) != OK)
 		return -1;
 	if (at <= now)
 		return 0;
 	return at - now > DELAY_MAX ? DELAY_MAX : (int)(at - now);
 }
 
-/* ---- prompts that are too long ---- */
+/* ---- rate limits ---- */
 
 static int is_digit(char c)
 {
 	return c >= '0' && c <= '9';
 }
+
+/* "1m30s", "7.66s", "6ms": milliseconds, or E_BAD. */
+static int duration(struct str s, int64_t *ms)
+{
+	static const struct {
+		struct str name;
+		int64_t ms;
+	} units[] = {		/* "ms" before "m" */
+		{ { "ms", 2 }, 1 }, { { "s", 1 }, 1000 },
+		{ { "m", 1 }, 60000 }, { { "h", 1 }, 3600000 },
+		{ { "d", 1 }, 86400000 }
+	};
+	int64_t whole, part, place;
+	size_t i;
+
+	if (s.n == 0 || s.n > DURATION_MAX)
+		return E_BAD;
+	for (*ms = 0; s.n; s = str_from(s, units[i].name.n)) {
+		if (!is_digit(s.p[0]))
+			return E_BAD;
+		for (whole = 0; s.n && is_digit(s.p[0]); s = str_from(s, 1))
+			whole = whole * 10 + s.p[0] - '0';
+		part = 0;
+		if (s.n > 1 && s.p[0] == '.' && is_digit(s.p[1])) {
+			s = str_from(s, 1);
+			for (place = MILLION / 10; s.n && is_digit(s.p[0]);
+			    place /= 10, s = str_from(s, 1))
+				part += (s.p[0] - '0') * place;
+		}
+		for (i = 0; i < COUNT(units); i++)
+			if (str_starts(s, units[i].name))
+				break;
+		if (i == COUNT(units) || whole > RESET_MAX / units[i].ms)
+			return E_BAD;
+		*ms += whole * units[i].ms + part * units[i].ms / MILLION;
+	}
+	return *ms <= RESET_MAX ? OK : E_BAD;
+}
+
+void put_limits(struct buf *b, const struct http_head *h, int64_t now_ms)
+{
+	static const char *const of[] = { "requests", "tokens" };
+	static const char *const what[] = { "limit", "remaining", "reset" };
+	char name[48];
+	struct buf from;
+	struct str v;
+	uint64_t n;
+	int64_t ms;
+	size_t i, k;
+
+	for (i = 0; i < COUNT(of) * COUNT(what); i++) {
+		k = i % COUNT(what);
+		from = buf_on(name, sizeof name);
+		buf_put(&from, S("x-ratelimit-"));
+		buf_put(&from, str_of(what[k]));
+		buf_chr(&from, '-');
+		buf_put(&from, str_of(of[i / COUNT(what)]));
+		v = str_trim(http_field(h, buf_str(&from)));
+		if (k == 2 ? duration(v, &ms) != OK : str_u64(v, &n) != OK)
+			continue;
+		buf_put(b, S("anthropic-ratelimit-"));
+		buf_put(b, str_of(of[i / COUNT(what)]));
+		buf_chr(b, '-');
+		buf_put(b, str_of(what[k]));
+		buf_put(b, S(": "));
+		if (k == 2)	/* whole seconds, never too early */
+			buf_date(b, (now_ms + ms + 999) / 1000);
+		else
+			buf_u64(b, n);
+		buf_put(b, S("\r\n"));
+	}
+}
+
+/* ---- prompts that are too long ---- */
 
 /* Part of a name: gpt-4, req_12, 2.5. */
 static int is_name(char c)

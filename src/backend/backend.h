@@ -155,6 +155,11 @@ void fault_from_status(struct fault *f, int status, struct str upstream,
     struct str text);
 /* Seconds from a Retry-After field, -1 when absent or malformed. */
 int retry_after(const struct http_head *h, int64_t now);
+/* Header lines of an answer's anthropic-ratelimit-*, from x-ratelimit-* of
+ * the upstream's head: what it doesn't state, or states malformed, is left
+ * out. now_ms: unix time. */
+enum { LIMITS_MAX = 512 };	/* bytes of all six */
+void put_limits(struct buf *b, const struct http_head *h, int64_t now_ms);
 /* Masks what looks like a key, and up->key itself. */
 void put_masked(struct buf *b, struct str text, struct str key);
 /* Reads "prompt is too long" out of the wordings of all services (OA-120).

@@ -107,6 +107,7 @@ void reply_head(struct client *c, struct buf *b, int status, struct str type,
 		buf_put(b, S("\r\n"));
 	}
 	buf_put(b, fields);
+	buf_put(b, c->x.limits);
 	buf_put(b, S("\r\n"));
 }
 

@@ -171,6 +171,7 @@ static void close_exchange(struct proxy *p, struct client *c,
 		c->x.touched = c->x.in.n;
 	drop_conn(p, c);
 	c->x.stage = X_NONE;
+	c->x.limits.n = 0;
 	finish_record(c, outcome);
 }
 
@@ -373,6 +374,7 @@ static void launch(struct proxy *p, struct client *c)
 	int r;
 
 	c->a = x->before;
+	x->limits.n = 0;
 	call->now = loop_wall() / 1000;
 	call->now_ms = (uint64_t)p->now;
 	call->nbody = 0;
@@ -612,6 +614,16 @@ static int refused_by_head(struct exchange *x)
 	return E_FAULT;
 }
 
+static void keep_limits(struct exchange *x)
+{
+	char text[LIMITS_MAX];
+	struct buf b = buf_on(text, sizeof text);
+
+	put_limits(&b, &x->head, loop_wall());
+	if (b.n && !b.full)
+		x->limits = arena_str(&x->client->a, buf_str(&b));
+}
+
 /* A complete head stands at the front of in. */
 static void take_head(struct proxy *p, struct client *c, size_t end)
 {
@@ -640,6 +652,8 @@ static void take_head(struct proxy *p, struct client *c, size_t end)
 		return;
 	}
 	http_body_init(&x->body, &x->head);
+	if (!x->call.up->backend->passthrough)
+		keep_limits(x);
 	x->rec.first_byte = p->now;
 	x->deadline = p->now + p->config->idle_ms;
 	x->stage = x->head.status / 100 == 2 ? X_BODY : X_REFUSED;

@@ -149,6 +149,7 @@ struct exchange {
 	int got_byte;		/* of the answer came */
 	int redone;		/* a stale connection was replaced */
 	struct http_head head;	/* of the answer */
+	struct str limits;	/* header lines that follow from it */
 	struct http_body body;
 	int ready;		/* content to decode is there without a read */
 	int content_done;	/* the body ended, */
@@ -230,7 +231,7 @@ void reply(struct client *c, int status, struct str type, struct str fields,
     struct str body);
 void reply_fault(struct client *c, const struct fault *f);
 /* The head of an answer whose body follows in chunks (HTTP/1.1) or to the
- * end of the connection (1.0). */
+ * end of the connection (1.0). The exchange's limits are among its fields. */
 void reply_head(struct client *c, struct buf *b, int status, struct str type,
     struct str fields, int64_t length);
 /* The answer is whole: flush, then the next request or the end. */

@@ -446,13 +446,64 @@ static void case_refusals(void)
 	up_fresh();
 }
 
+#define LIMITS "X-RateLimit-Limit-Requests: 60\r\n" \
+	"x-ratelimit-remaining-tokens: 149984\r\n" \
+	"x-ratelimit-reset-requests: 1m30s\r\n" \
+	"x-ratelimit-reset-tokens: soon\r\n"
+
+static int answer_limits(void)
+{
+	const char *at = strstr(answer.head,
+	    "\r\nanthropic-ratelimit-requests-reset: 20");
+
+	return strstr(answer.head,
+	    "\r\nanthropic-ratelimit-requests-limit: 60\r\n") &&
+	    strstr(answer.head,
+	    "\r\nanthropic-ratelimit-tokens-remaining: 149984\r\n") &&
+	    at && strcspn(at + 2, "\r") == strlen(
+	    "anthropic-ratelimit-requests-reset: 2026-11-25t13:10:25z") &&
+	    !strstr(answer.head, "tokens-reset") &&
+	    !strstr(answer.head, "x-ratelimit");
+}
+
+/* AN section 6.2: on whole answers, streams and refusals; none invented. */
+static void case_limits(void)
+{
+	int fd = ask(0);
+
+	T(up_next(SOON_MS), "limits: asked");
+	say_json(up.fd, "200 OK", LIMITS, plain);
+	answer_all(&fd);
+	T(answer_plain() && answer_limits(), "limits: %s", answer.head);
+
+	fd = ask(1);
+	T(up_next(SOON_MS), "limits, stream: asked");
+	say(up.fd, "HTTP/1.1 200 OK\r\n" LIMITS
+	    "Content-Type: text/event-stream\r\n"
+	    "Transfer-Encoding: chunked\r\n\r\n");
+	say_chunk(up.fd, hello);
+	say_rest(up.fd);
+	answer_all(&fd);
+	T(answer_streamed() && answer_limits(), "limits, stream: %s",
+	    answer.head);
+
+	fd = ask(1);
+	T(up_next(SOON_MS), "limits, 429: asked");
+	say_json(up.fd, "429 Too Many Requests", LIMITS,
+	    "{\"error\":{\"message\":\"slow down\"}}");
+	answer_all(&fd);
+	T(answer_error(429, "rate_limit_error") && answer_limits(),
+	    "limits, 429: %s", answer.head);
+	up_fresh();
+}
+
 static void case_parameter(void)
 {
 	int fd = ask(0);
 
 	T(up_next(SOON_MS), "parameter: asked");
 	T(has(buf_str(&up.in), "\"temperature\""), "it is sent at first");
-	say_json(up.fd, "400 Bad Request", "", "{\"error\":{\"message\":"
+	say_json(up.fd, "400 Bad Request", LIMITS, "{\"error\":{\"message\":"
 	    "\"Unsupported parameter: 'temperature' is not supported with "
 	    "this model.\",\"type\":\"invalid_request_error\",\"param\":"
 	    "\"temperature\",\"code\":\"unsupported_parameter\"}}");
@@ -462,6 +513,8 @@ static void case_parameter(void)
 	say_json(up.fd, "200 OK", "", plain);
 	answer_all(&fd);
 	T(answer_plain(), "a refused parameter isn't seen: %s", got());
+	T(!strstr(answer.head, "ratelimit"), "the limits are those of the "
+	    "second answer, which told none");
 	up_fresh();
 }
 
@@ -588,6 +641,7 @@ static void run_answers(void)
 	case_refusals();
 	case_stale();
 	case_many();
+	case_limits();
 	case_parameter();
 }
 
@@ -898,6 +952,40 @@ static void run_secret(void)
 	secret_written();
 }
 
+/* ---- an upstream whose bytes pass --------------------------------------- */
+
+static void run_passing(void)
+{
+	static const char fields[] =
+	    "anthropic-ratelimit-input-tokens-limit: 50000\r\n"
+	    "anthropic-ratelimit-requests-reset: 2026-11-25T13:10:25Z\r\n"
+	    "x-ratelimit-limit-requests: 60\r\n";
+	static const struct {
+		const char *status, *body;
+	} rows[] = {
+		{ "200 OK", "{\"id\":\"msg_1\",\"type\":\"message\"}" },
+		{ "429 Too Many Requests", "{\"type\":\"error\",\"error\":"
+		    "{\"type\":\"rate_limit_error\",\"message\":\"x\"}}" }
+	};
+	size_t i;
+	int fd;
+
+	for (i = 0; i < COUNT(rows); i++) {
+		fd = ask(0);
+		T(up_next(SOON_MS), "passing: asked");
+		say_json(up.fd, rows[i].status, fields, rows[i].body);
+		answer_all(&fd);
+		T(answer.whole && answer_has(rows[i].body) &&
+		    strstr(answer.head,
+		    "\r\nanthropic-ratelimit-input-tokens-limit: 50000\r\n") &&
+		    strstr(answer.head, "\r\nanthropic-ratelimit-requests-"
+		    "reset: 2026-11-25t13:10:25z\r\n") &&
+		    !strstr(answer.head, "requests-limit"),
+		    "AN 6.2 passed on with %s: %s", rows[i].status,
+		    answer.head);
+	}
+}
+
 /* ---- groups ------------------------------------------------------------- */
 
 static const struct group groups[] = {
@@ -909,20 +997,24 @@ static const struct group groups[] = {
 	{ "ends", run_ends, { NULL } },
 	{ "keys", run_keys, { "PROXY_API_KEY=right-key", NULL } },
 	{ "secret", run_secret, { "OPENAI_API_KEY=" CANARY, NULL } },
+	{ "passing", run_passing, { "MODEL_MAP=m=anthropic:m",
+	    "ANTHROPIC_API_KEY=k", NULL } },
 };
 
 /* In a process of its own; the counts go up the pipe. */
 static void group_run(const struct group *g, int pipe_end)
 {
-	static char url[80];
+	static char url[80], other[80];
 	const char *settings[SETTINGS_MAX] = { "LLM_BACKEND=openai_compatible",
-		url, "OPENAI_MODEL=m", "DRAIN_TIMEOUT=5" };
-	size_t i, n = 4;
+		url, other, "OPENAI_MODEL=m", "DRAIN_TIMEOUT=5" };
+	size_t i, n = 5;
 
 	up.fd = -1;
 	listener = listen_free(&listener_port);
 	snprintf(url, sizeof(url), "OPENAI_BASE_URL=http://127.0.0.1:%d/v1",
 	    listener_port);
+	snprintf(other, sizeof(other), "ANTHROPIC_UPSTREAM_URL=http://127.0.0.1"
+	    ":%d", listener_port);
 	for (i = 0; g->settings[i]; i++)
 		settings[n++] = g->settings[i];
 	if (T(start(&proxy, binary, settings), "%s: the program starts",

@@ -108,8 +108,95 @@ static void test_delays(void)
 	T_INT(delay("Sun, 06 Nov 1994 08:49:37 CET"), -1, "another zone");
 	T_INT(delay("Sun, 06 Nox 1994 08:49:37 GMT"), -1, "no month");
 	T_INT(delay("Sun, 06 Nov 1994 25:49:37 GMT"), -1, "no hour");
-	T_INT(days(2000, 2, 29), 11016, "a leap day");
-	T_INT(days(2026, 11, 25), 20782, "days");
+	T_INT(delay("Sun, 31 Nov 1994 08:49:37 GMT"), -1, "no such day");
+}
+
+static struct str limits(struct buf *b, const char *name, const char *value)
+{
+	struct http_head h = { .nfields = 1 };
+
+	h.fields[0].name = str_of(name);
+	h.fields[0].value = str_of(value);
+	b->n = 0;
+	/* 2026-11-25 13:10:25.500 GMT */
+	put_limits(b, &h, 1795612225500);
+	return buf_str(b);
+}
+
+/* AN section 6.2: an upstream's limits under Anthropic's names. */
+static void test_limits(void)
+{
+	static const struct {
+		const char *value, *at;		/* NULL: malformed, dropped */
+	} rows[] = {
+		{ "0s", "2026-11-25T13:10:26Z" },
+		{ "6ms", "2026-11-25T13:10:26Z" },
+		{ "500ms", "2026-11-25T13:10:26Z" },
+		{ "501ms", "2026-11-25T13:10:27Z" },
+		{ "2s", "2026-11-25T13:10:28Z" },
+		{ "7.66s", "2026-11-25T13:10:34Z" },
+		{ "1.5s", "2026-11-25T13:10:27Z" },
+		{ "1m30s", "2026-11-25T13:11:56Z" },
+		{ "2m59.56s", "2026-11-25T13:13:26Z" },
+		{ "1h0m3s", "2026-11-25T14:10:29Z" },
+		{ "1d", "2026-11-26T13:10:26Z" },
+		{ " 2s ", "2026-11-25T13:10:28Z" },
+		{ "366d", "2027-11-26T13:10:26Z" },
+		{ "367d", NULL }, { "99999999999999999999s", NULL },
+		{ "9000h1d9000h", NULL },
+		{ "", NULL }, { "2", NULL }, { "-2s", NULL }, { "s", NULL },
+		{ "1.s", NULL }, { ".5s", NULL }, { "2sx", NULL },
+		{ "1m 30s", NULL }, { "2 s", NULL }, { "1y", NULL },
+		{ "2026-11-25T14:00:00Z", NULL }, { "1e3s", NULL }
+	};
+	static const char *const bad[] = { "", "-1", "1.5", "many", "1,000",
+		"0x10", "99999999999999999999999", "5;w=60", "1 2" };
+	struct http_head all = { .nfields = 7 };
+	char room[1024], want[128];
+	struct buf b = buf_on(room, sizeof room);
+	size_t i;
+
+	for (i = 0; i < COUNT(rows); i++) {
+		snprintf(want, sizeof want, "%s%s%s", rows[i].at ?
+		    "anthropic-ratelimit-tokens-reset: " : "", rows[i].at ?
+		    rows[i].at : "", rows[i].at ? "\r\n" : "");
+		T_STR(limits(&b, "X-RateLimit-Reset-Tokens", rows[i].value),
+		    str_of(want), "AN 6.2 reset \"%s\"", rows[i].value);
+	}
+	for (i = 0; i < COUNT(bad); i++) {
+		T_INT(limits(&b, "x-ratelimit-limit-requests", bad[i]).n, 0,
+		    "AN 6.2 malformed limit \"%s\"", bad[i]);
+		T_INT(limits(&b, "x-ratelimit-remaining-tokens", bad[i]).n, 0,
+		    "AN 6.2 malformed remainder \"%s\"", bad[i]);
+	}
+	T_STR(limits(&b, "X-Ratelimit-Limit-Requests", "0500"),
+	    S("anthropic-ratelimit-requests-limit: 500\r\n"), "AN 6.2 limit");
+	T_INT(limits(&b, "x-ratelimit-limit", "5").n, 0, "AN 6.2 of what?");
+	T_INT(limits(&b, "x-ratelimit-limit-images", "5").n, 0,
+	    "AN 6.2 Anthropic has no such thing");
+	all.fields[0] = (struct http_field){ S("date"), S("now") };
+	all.fields[1] = (struct http_field){ S("x-ratelimit-reset-tokens"),
+		S("6ms") };
+	all.fields[2] = (struct http_field){ S("x-ratelimit-limit-requests"),
+		S("60") };
+	all.fields[3] = (struct http_field){ S("x-ratelimit-limit-tokens"),
+		S("150000") };
+	all.fields[4] = (struct http_field){
+		S("x-ratelimit-remaining-requests"), S("59") };
+	all.fields[5] = (struct http_field){
+		S("x-ratelimit-remaining-tokens"), S("149984") };
+	all.fields[6] = (struct http_field){ S("x-ratelimit-reset-requests"),
+		S("1s") };
+	b.n = 0;
+	put_limits(&b, &all, 1795612225000);
+	T_STR(buf_str(&b), S("anthropic-ratelimit-requests-limit: 60\r\n"
+	    "anthropic-ratelimit-requests-remaining: 59\r\n"
+	    "anthropic-ratelimit-requests-reset: 2026-11-25T13:10:26Z\r\n"
+	    "anthropic-ratelimit-tokens-limit: 150000\r\n"
+	    "anthropic-ratelimit-tokens-remaining: 149984\r\n"
+	    "anthropic-ratelimit-tokens-reset: 2026-11-25T13:10:26Z\r\n"),
+	    "AN 6.2 all six");
+	T(b.n < LIMITS_MAX, "they fit their room");
 }
 
 static void test_masked(void)
@@ -207,6 +294,7 @@ int main(void)
 	test_head();
 	test_statuses();
 	test_delays();
+	test_limits();
 	test_masked();
 	test_overflow();
 	return t_done("backend");
