@@ -41,7 +41,7 @@ struct world {
 	struct str content_type;
 	int merge;		/* no bars: pieces don't matter */
 	int in_block, pieces, ended;
-	struct usage usage;
+	struct usage usage, began;	/* at its end, at its start */
 	const char *broken;	/* an invariant of the stream */
 	struct buf line;
 	char line_room[WORLD_LINE];
@@ -95,6 +95,7 @@ static inline void world_event(struct sink *s, const struct event *e)
 	case EV_MESSAGE_START:
 		if (w->line.n)
 			w->broken = "message_start is not first";
+		w->began = e->usage;
 		break;
 	case EV_BLOCK_START:
 		world_block(w, e);

@@ -167,7 +167,7 @@ static inline struct openai_state *openai_state(const struct call *c)
 
 /* The parts of a chunk or of a whole answer; absent ones are absent. */
 struct chunk {
-	struct jv root, error, usage;
+	struct jv root, error, usage, tier;
 	int any_choice;
 	struct jv delta, message, finish, stop;	/* of the choice */
 };

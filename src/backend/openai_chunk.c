@@ -8,7 +8,7 @@
 
 /* ---- fields ------------------------------------------------------------ */
 
-enum root_field { R_ERROR, R_OBJECT, R_CHOICES, R_USAGE, R_COUNT };
+enum root_field { R_ERROR, R_OBJECT, R_CHOICES, R_USAGE, R_TIER, R_COUNT };
 enum choice_field {
 	C_INDEX, C_DELTA, C_MESSAGE, C_FINISH, C_STOP, C_ERROR, C_COUNT
 };
@@ -18,7 +18,8 @@ enum delta_field {
 };
 
 static const struct str root_names[R_COUNT] = {
-	{ "error", 5 }, { "object", 6 }, { "choices", 7 }, { "usage", 5 }
+	{ "error", 5 }, { "object", 6 }, { "choices", 7 }, { "usage", 5 },
+	{ "service_tier", 12 }
 };
 static const struct str choice_names[C_COUNT] = {
 	{ "index", 5 }, { "delta", 5 }, { "message", 7 },
@@ -296,6 +297,7 @@ struct chunk chunk_read(const struct json *doc, int named_error)
 	pick(k.root, root_names, r, R_COUNT);
 	k.any_choice = pick_choice(r[R_CHOICES], choice);
 	k.usage = r[R_USAGE];
+	k.tier = r[R_TIER];
 	k.delta = choice[C_DELTA];
 	k.message = choice[C_MESSAGE];
 	k.finish = choice[C_FINISH];

@@ -91,6 +91,13 @@ static void take_usage(struct call *c, struct jv u)
 	st->have_usage = 1;
 }
 
+/* OA-114; message_start tells it, if it is known by then. */
+static void take_tier(struct call *c, struct jv tier)
+{
+	if (json_type(tier) == JSON_STRING)
+		c->answer.usage.priority = json_is(tier, S("priority"));
+}
+
 /* The upstream's figure corrects our estimates of later requests (OA-131). */
 static void calibrate(struct call *c, int64_t prompt)
 {
@@ -127,6 +134,7 @@ static struct usage final_usage(struct call *c)
 		u = (struct usage){ .thinking = -1, .estimated = 1 };
 	if (!st->have_usage || prompt == 0)
 		u.input = c->answer.usage.input;
+	u.priority = c->answer.usage.priority;
 	if (u.output == 0)
 		u.output = (int64_t)((st->estimate + 99) / 100);
 	if (u.output == 0 && c->answer.blocks)
@@ -292,6 +300,7 @@ static int take_chunk(struct call *c, const struct json *doc, int named_error)
 
 	if (json_type(k.error) != JSON_ABSENT)
 		return fail_with(c, k.error, doc->text);
+	take_tier(c, k.tier);
 	if (json_type(k.delta) == JSON_OBJECT)
 		chunk_delta(c, k.delta);
 	else if (!st->any)
@@ -311,6 +320,7 @@ static int take_whole(struct call *c, const struct json *doc)
 	if (!k.any_choice)
 		return fail(c, 502, S("it returned no choices"));
 	take_usage(c, k.usage);
+	take_tier(c, k.tier);
 	chunk_finish(c, &k);
 	chunk_message(c, json_type(k.message) == JSON_OBJECT ? k.message :
 	    k.delta);

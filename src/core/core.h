@@ -205,6 +205,7 @@ struct usage {
 	int64_t cache_write_1h;		/* part of cache_write */
 	int64_t thinking;		/* part of output; -1: not known */
 	int estimated;			/* no figures came from upstream */
+	int priority;			/* service tier; else the standard one */
 };
 
 enum stop_reason {

@@ -88,8 +88,9 @@ static void put_usage_whole(struct buf *b, const struct usage *u)
 	put_count(b, S(",\"ephemeral_1h_input_tokens\":"), u->cache_write_1h);
 	buf_chr(b, '}');
 	put_usage_details(b, u);
-	buf_put(b, S(",\"service_tier\":\"standard\",\"inference_geo\":null,"
-	    "\"speed\":null}"));
+	buf_put(b, S(",\"service_tier\":\""));
+	buf_put(b, u->priority ? S("priority") : S("standard"));
+	buf_put(b, S("\",\"inference_geo\":null,\"speed\":null}"));
 }
 
 static void put_message_head(struct buf *b, const struct event *e)

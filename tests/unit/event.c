@@ -44,6 +44,9 @@ static void test_stream(void)
 	    "\"inference_geo\":null,\"speed\":null}}}\n\n"), "AN 5.5 start");
 	T(str_find(write_one(&e, 1), S("\"context_management\":null,")) < b.n,
 	    "beta requests get context_management");
+	e.usage.priority = 1;
+	T(str_find(write_one(&e, 0), S("null,\"service_tier\":\"priority\","
+	    "\"inference_geo\"")) < b.n, "OA-114 in message_start");
 
 	e = (struct event){ .type = EV_BLOCK_START, .block = B_TEXT };
 	T_STR(write_one(&e, 0), S("event: content_block_start\n"

@@ -700,6 +700,20 @@ static void usage(void)
 		"\"completion_tokens_details\":{\"reasoning_tokens\":6}}}\nD",
 		"T{a} end_turn 9/0/0/8.");
 	T_INT(w.usage.thinking, 6, "OA-69");
+	T(!w.usage.priority && !w.began.priority, "OA-114 standard");
+	stream("OA-114 priority", "data: {\"service_tier\":\"priority\","
+		"\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\nf stop\n"
+		"u 9 8 17\nD", "T{a} end_turn 9/0/0/8.");
+	T(w.usage.priority && w.began.priority, "OA-114 from the start");
+	stream("OA-114 known at the end", "c a\ndata: {\"service_tier\":"
+		"\"priority\",\"choices\":[{\"delta\":{},"
+		"\"finish_reason\":\"stop\"}]}\nD", "T{a} end_turn 77/0/0/?.");
+	T(w.usage.priority && !w.began.priority, "OA-114 not known before");
+	stream("OA-114 another", "data: {\"service_tier\":\"flex\","
+		"\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n"
+		"data: {\"service_tier\":null,\"choices\":[]}\nf stop\nD",
+		"T{a} end_turn 77/0/0/?.");
+	T(!w.usage.priority && !w.began.priority, "OA-114 else standard");
 	stream("nonsense", "c a\nf stop\ndata: {\"choices\":[],\"usage\":{"
 		"\"prompt_tokens\":-9,\"completion_tokens\":1e300,"
 		"\"total_tokens\":\"x\"}}\nD", "T{a} end_turn 77/0/0/?.");
