@@ -170,6 +170,9 @@ static void open_monitor(struct proxy *p)
 	o.log_max_bytes = p->config->log_max_bytes;
 	o.bodies = p->config->log_bodies;
 	o.console_fd = 1;
+	o.memory = p->config->monitor_memory;
+	o.raw = p->config->raw_memory;
+	o.slots = p->n;
 	o.colour = p->config->colour;
 	o.secrets = p->config->secrets;
 	o.nsecrets = p->config->nsecrets;

@@ -167,21 +167,10 @@ static void put_number(struct buf *b, const char *key, int64_t v)
 
 static void put_when(struct buf *b, int64_t wall_ms)
 {
-	char text[40];
-	time_t t = (time_t)(wall_ms / 1000);
-	struct tm tm;
-
-	if (!gmtime_r(&t, &tm) ||
-	    !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm))
-		return;
 	put_key(b, "ts");
 	buf_chr(b, '"');
-	buf_put(b, str_of(text));
-	buf_chr(b, '.');
-	buf_chr(b, (char)('0' + wall_ms / 100 % 10));
-	buf_chr(b, (char)('0' + wall_ms / 10 % 10));
-	buf_chr(b, (char)('0' + wall_ms % 10));
-	buf_put(b, S("Z\""));
+	monitor_when(b, wall_ms);
+	buf_chr(b, '"');
 }
 
 static const char *outcome_name(enum outcome o)
@@ -338,6 +327,9 @@ void monitor_open(struct monitor *m, const struct monitor_options *o)
 	m->opt.secrets = m->secrets;
 	m->opt.nsecrets = i;
 	m->colour = o->colour >= 0 ? o->colour : isatty(o->console_fd);
+	m->journal = journal_open(&(struct journal_options){
+	    .memory = o->memory, .raw = o->raw, .slots = o->slots,
+	    .bodies = o->bodies, .secrets = m->secrets, .nsecrets = i });
 	/* Reads the time zone now: later it would allocate while serving. */
 	tzset();
 	if (o->log_dir.n == 0)

@@ -4,6 +4,43 @@
  * SPDX-License-Identifier: MIT */
 #include "lines.h"
 
+static void put_digits(struct buf *b, int64_t v, int n)
+{
+	int64_t unit = 1;
+
+	while (--n > 0)
+		unit *= 10;
+	for (; unit; unit /= 10)
+		buf_chr(b, (char)('0' + v / unit % 10));
+}
+
+/* Days since 1970 to a date of the Gregorian calendar, counted in years that
+ * begin in March, so that the leap day is the last. */
+void monitor_when(struct buf *b, int64_t wall_ms)
+{
+	int64_t ms = wall_ms < 0 ? 0 : wall_ms, day = ms / 86400000 + 719468;
+	int64_t era = day / 146097, of_era = day % 146097;
+	int64_t year = (of_era - of_era / 1460 + of_era / 36524 -
+	    of_era / 146096) / 365;
+	int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
+	int64_t month = (5 * of_year + 2) / 153;
+
+	put_digits(b, year + era * 400 + (month >= 10), 4);
+	buf_chr(b, '-');
+	put_digits(b, month < 10 ? month + 3 : month - 9, 2);
+	buf_chr(b, '-');
+	put_digits(b, of_year - (153 * month + 2) / 5 + 1, 2);
+	buf_chr(b, 'T');
+	put_digits(b, ms / 3600000 % 24, 2);
+	buf_chr(b, ':');
+	put_digits(b, ms / 60000 % 60, 2);
+	buf_chr(b, ':');
+	put_digits(b, ms / 1000 % 60, 2);
+	buf_chr(b, '.');
+	put_digits(b, ms % 1000, 3);
+	buf_chr(b, 'Z');
+}
+
 void monitor_redact(struct monitor *m, struct buf *b, struct str text)
 {
 	mask_secrets(b, text, m->secrets, m->opt.nsecrets);
@@ -13,6 +50,7 @@ void record_begin(struct record *r)
 {
 	r->mon->requests++;
 	console_begin(r);
+	events_request(r);
 }
 
 static size_t class_index(const char *class)
@@ -46,6 +84,7 @@ void record_end(struct record *r, int64_t now)
 	t->duration_ms += (uint64_t)(now - r->arrived);
 	console_end(r, r->wall_ms + (r->ended - r->arrived));
 	log_record(r, now);
+	events_response(r);
 }
 
 const char *const metric_classes[METRIC_CLASSES] = {

@@ -10,6 +10,7 @@
 #define MONITOR_H
 
 #include "../core/core.h"
+#include "journal.h"
 
 enum {
 	RECORD_TOOLS_MAX = 16,	/* names of called tools kept; more are counted */
@@ -35,6 +36,7 @@ struct str label_str(const struct label *l);
 struct record {
 	struct sink sink;		/* set by record_init */
 	struct monitor *mon;
+	size_t slot;			/* of the client's connection */
 	struct label id;		/* request id */
 	const char *class;		/* main subagent auxiliary compaction probe
 					 * count models; static */
@@ -59,14 +61,15 @@ struct record {
 	struct fault fault;		/* status 0: none */
 };
 
-enum log_bodies { LOG_BODIES_ALL, LOG_BODIES_ERRORS, LOG_BODIES_NONE };
-
 struct monitor_options {
 	struct str log_dir;		/* empty: no log */
 	uint64_t log_max_bytes;		/* of all files together */
 	enum log_bodies bodies;
 	int console_fd;			/* 1; -1: silent */
 	int colour;			/* -1: by isatty, NO_COLOR, TERM */
+	uint64_t memory, raw;		/* of the journal in memory, of exact
+					 * bytes */
+	size_t slots;			/* connections in flight at most */
 	const struct str *secrets;	/* masked wherever they'd appear */
 	size_t nsecrets;
 };
@@ -83,6 +86,7 @@ struct metrics {
 /* Files and the console. About 130 KiB. */
 struct monitor {
 	struct monitor_options opt;
+	struct journal *journal;	/* NULL: no memory for it */
 	int colour;
 	int log_fd;
 	uint64_t log_size;		/* of the current file */

@@ -4,7 +4,7 @@
  * value, nothing that lives in the request's memory.
  *
  * SPDX-License-Identifier: MIT */
-#include "monitor.h"
+#include "lines.h"
 
 void label_set(struct label *l, struct str s)
 {
@@ -39,6 +39,7 @@ static void record_event(struct sink *s, const struct event *e)
 {
 	struct record *r = (struct record *)s;
 
+	events_answer(r, e);
 	switch (e->type) {
 	case EV_MESSAGE_START:
 		r->usage = e->usage;

@@ -17,8 +17,8 @@ enum set {
 	OPENAI_MODEL, OPENAI_PROFILE, OPENAI_FLAGS, ANTHROPIC_KEY,
 	ANTHROPIC_URL, ANTHROPIC_MODEL, MODEL_MAP, CERT_FILE, HTTPS_PROXY,
 	NO_PROXY, HEADER_T, BODY_T, KEEPALIVE_T, WRITE_T, CONNECT_T, FIRST_T,
-	IDLE_T, DRAIN_T, LOG_DIR, LOG_MAX, LOG_BODIES, MAX_BODY, MAX_MEMORY,
-	MAX_CONN, NO_COLOR, SETS
+	IDLE_T, DRAIN_T, LOG_DIR, LOG_MAX, LOG_BODIES, MONITOR_MEM,
+	RAW_MEM, MAX_BODY, MAX_MEMORY, MAX_CONN, NO_COLOR, SETS
 };
 
 static const struct option {
@@ -95,6 +95,10 @@ static const struct option {
 	    "64m", "size of all log files together" },
 	[LOG_BODIES] = { "LOG_BODIES", NULL, "--log-bodies", TEXT, 0, "none",
 	    "texts of prompts kept in the log: all, errors or none" },
+	[MONITOR_MEM] = { "MONITOR_MEMORY", NULL, "--monitor-memory", BYTES, 0,
+	    "16m", "memory for what the page shows: the newest records" },
+	[RAW_MEM] = { "RAW_MB", NULL, "--raw-mb", NUMBER, 0, "8",
+	    "MiB for the exact bytes of requests and answers; 0: none" },
 	[MAX_BODY] = { "MAX_BODY", NULL, "--max-body", BYTES, 0, "32m",
 	    "largest request" },
 	[MAX_MEMORY] = { "MAX_MEMORY", NULL, "--max-memory", BYTES, 0, "",
@@ -616,6 +620,8 @@ static int read_limits(struct reader *r)
 	/* 32-bit addresses hold fewer and smaller slots. */
 	if (sizeof(void *) < 8 && !set(c, MAX_BODY))
 		setting(c, MAX_BODY)->value = S("4m");
+	if (sizeof(void *) < 8 && !set(c, MONITOR_MEM))
+		setting(c, MONITOR_MEM)->value = S("4m");
 	if (set(c, MAX_CONN) && read_number(r, MAX_CONN, 2, n, &n) != OK)
 		return E_FAULT;
 	c->connections = (unsigned)n;
@@ -625,6 +631,10 @@ static int read_limits(struct reader *r)
 	if (set(c, MAX_MEMORY) && read_bytes(r, MAX_MEMORY, 1 << 20,
 	    UINT64_MAX, &c->max_memory) != OK)
 		return E_FAULT;
+	if (read_bytes(r, MONITOR_MEM, 65536, most, &c->monitor_memory) != OK ||
+	    read_number(r, RAW_MEM, 0, most >> 20, &c->raw_memory) != OK)
+		return E_FAULT;
+	c->raw_memory <<= 20;
 	if (read_bytes(r, MAX_BODY, 1024, most, &c->max_body) != OK ||
 	    read_bytes(r, LOG_MAX, 65536, UINT64_MAX, &c->log_max_bytes) != OK)
 		return E_FAULT;

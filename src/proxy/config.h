@@ -55,6 +55,7 @@ struct config {
 	uint64_t log_max_bytes;
 	enum log_bodies log_bodies;
 	uint64_t max_body, max_memory;
+	uint64_t monitor_memory, raw_memory;
 	unsigned connections;	/* client connections served at once */
 	struct str cert_file;
 	int have_proxy;		/* HTTPS_PROXY */

@@ -292,6 +292,7 @@ static void record_start(struct proxy *p, struct client *c)
 	const struct http_head *h = &c->head;
 
 	record_init(&x->rec, p->monitor);
+	x->rec.slot = c->slot;
 	label_set(&x->rec.id, client_request_id(c));
 	label_set(&x->rec.client, http_field(h, S("user-agent")));
 	label_set(&x->rec.session,

@@ -1,0 +1,340 @@
+/* journal.c -- lines: a ring of them, found by number, by id and by name.
+ *
+ * A line is written into one buffer, then copied whole into the ring, whose
+ * oldest lines make room. The index is an array by seq; the table of blobs
+ * forgets by being overwritten, which at worst writes a blob twice. All of it
+ * is mapped once.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _DEFAULT_SOURCE		/* MAP_ANONYMOUS, MAP_NORESERVE */
+#include <sys/mman.h>
+
+#include "../net/loop.h"
+#include "lines.h"
+
+enum {
+	ENTRY_FOR = 256,	/* an entry for so many bytes of ring: lines are
+				 * longer on average */
+	BLOB_FOR = 512,
+	PROBES = 8,		/* places a name may have in the table */
+	RING_MIN = 1 << 16
+};
+
+static const char *const kind_names[J_KINDS] = {
+	"cdx.blob", "cdx.request", "cdx.upstream", "cdx.first",
+	"cdx.response", "cdx.alert", "cdx.replay", "cdx.segment"
+};
+
+struct str journal_kind_name(enum journal_kind kind)
+{
+	return str_of(kind_names[kind]);
+}
+
+void *journal_map(uint64_t n)
+{
+	void *m;
+
+	if (n == 0 || n > SIZE_MAX / 2)
+		return NULL;
+	m = mmap(NULL, (size_t)n, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return m == MAP_FAILED ? NULL : m;
+}
+
+/* FNV-1a: a key for looking up, not for trust. */
+uint64_t journal_hash(struct str s)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+	size_t i;
+
+	for (i = 0; i < s.n; i++)
+		h = (h ^ (unsigned char)s.p[i]) * 0x100000001b3u;
+	return h;
+}
+
+uint32_t journal_key(struct str session)
+{
+	uint64_t h = journal_hash(session);
+
+	h ^= h >> 32;
+	return (uint32_t)h ? (uint32_t)h : 1;
+}
+
+static size_t power_of_two(uint64_t n)
+{
+	size_t p = 64;
+
+	while (p < n)
+		p *= 2;
+	return p;
+}
+
+struct journal *journal_open(const struct journal_options *o)
+{
+	struct journal *j = journal_map(sizeof *j);
+	char *line;
+
+	if (!j)
+		return NULL;
+	j->opt = *o;
+	j->size = o->memory < RING_MIN ? RING_MIN : o->memory;
+	j->nentries = power_of_two(j->size / ENTRY_FOR);
+	j->nblobs = power_of_two(j->size / BLOB_FOR);
+	j->ring = journal_map(j->size);
+	j->entry = journal_map(j->nentries * sizeof *j->entry);
+	j->blob = journal_map(j->nblobs * sizeof *j->blob);
+	line = journal_map(JOURNAL_LINE_MAX);
+	if (!j->ring || !j->entry || !j->blob || !line)
+		return NULL;
+	/* A line never takes more than a quarter of the ring. */
+	j->line = buf_on(line, j->size / 4 < JOURNAL_LINE_MAX ?
+	    (size_t)(j->size / 4) : JOURNAL_LINE_MAX);
+	j->first = j->next = j->young = j->fresh = 1;
+	live_map(j);
+	return j;
+}
+
+/* ---- the ring --------------------------------------------------------- */
+
+static struct entry *entry_of(const struct journal *j, uint64_t seq)
+{
+	return &j->entry[seq & (j->nentries - 1)];
+}
+
+/* Forgets what the coming n bytes will overwrite. Returns where they go: a
+ * line is in one piece, so the rest of the ring may be skipped. */
+static uint64_t make_room(struct journal *j, size_t n)
+{
+	uint64_t at = j->head % j->size;
+	uint64_t pos = j->size - at < n ? j->head + j->size - at : j->head;
+	uint64_t end = pos + n;
+
+	while (j->first < j->next && (j->next - j->first >= j->nentries ||
+	    entry_of(j, j->first)->pos + j->size < end))
+		j->first++;
+	j->head = end;
+	return pos;
+}
+
+static void grow_old(struct journal *j)
+{
+	uint64_t reach = j->size / 4 * 3;
+
+	if (j->young < j->first)
+		j->young = j->first;
+	while (j->young < j->next &&
+	    entry_of(j, j->young)->pos + reach < j->head)
+		j->young++;
+	/* The index may run out before the bytes do. */
+	if (j->next - j->young > j->nentries / 4 * 3)
+		j->young = j->next - j->nentries / 4 * 3;
+}
+
+uint64_t journal_first(const struct journal *j)
+{
+	return j->first;
+}
+
+uint64_t journal_next(const struct journal *j)
+{
+	return j->next;
+}
+
+int journal_line(const struct journal *j, uint64_t seq,
+    struct journal_line *out)
+{
+	const struct entry *e;
+
+	if (seq < j->first || seq >= j->next)
+		return E_NONE;
+	e = entry_of(j, seq);
+	out->seq = seq;
+	out->kind = (enum journal_kind)e->kind;
+	out->session = e->session;
+	out->text = (struct str){ j->ring + e->pos % j->size, e->n };
+	return OK;
+}
+
+int journal_find(const struct journal *j, struct str id,
+    enum journal_kind kind, uint64_t from, struct journal_line *out)
+{
+	uint64_t key = journal_hash(id), seq = from;
+	const struct entry *e;
+
+	if (seq < j->first)
+		seq = j->first;
+	for (; seq < j->next; seq++) {
+		e = entry_of(j, seq);
+		if (e->key == key && e->kind == kind)
+			return journal_line(j, seq, out);
+	}
+	return E_NONE;
+}
+
+/* ---- blobs ------------------------------------------------------------ */
+
+static struct blob_slot *blob_at(const struct journal *j, uint64_t key,
+    size_t probe)
+{
+	return &j->blob[(key + probe) & (j->nblobs - 1)];
+}
+
+static uint64_t blob_seq(const struct journal *j, uint64_t key)
+{
+	size_t i;
+
+	for (i = 0; i < PROBES; i++)
+		if (blob_at(j, key, i)->key == key)
+			return blob_at(j, key, i)->seq;
+	return 0;
+}
+
+int journal_needs(const struct journal *j, uint64_t key)
+{
+	uint64_t seq = blob_seq(j, key);
+
+	return seq < j->young || seq < j->fresh;
+}
+
+void journal_wrote(struct journal *j, uint64_t key, uint64_t seq)
+{
+	struct blob_slot *s, *oldest = blob_at(j, key, 0);
+	size_t i;
+
+	for (i = 0; i < PROBES; i++) {
+		s = blob_at(j, key, i);
+		if (s->key == key) {
+			oldest = s;
+			break;
+		}
+		if (s->seq < oldest->seq)
+			oldest = s;
+	}
+	oldest->key = key;
+	oldest->seq = seq;
+}
+
+int journal_blob(const struct journal *j, struct str sha,
+    struct journal_line *out)
+{
+	uint64_t seq = blob_seq(j, journal_hash(sha));
+	size_t at;
+
+	if (sha.n != JOURNAL_SHA || journal_line(j, seq, out) != OK ||
+	    out->kind != J_BLOB)
+		return E_NONE;
+	/* The key was short of the name: compare the whole. */
+	at = str_find(out->text, S("\"sha\":\"")) + 7;
+	return str_starts(str_from(out->text, at), sha) ? OK : E_NONE;
+}
+
+/* ---- a line ----------------------------------------------------------- */
+
+void journal_put_key(struct buf *b, const char *key)
+{
+	buf_put(b, S(",\""));
+	buf_put(b, str_of(key));
+	buf_put(b, S("\":"));
+}
+
+void journal_put_text(struct buf *b, const char *key, struct str s)
+{
+	journal_put_key(b, key);
+	if (s.p)
+		json_quote(b, s);
+	else
+		buf_put(b, S("null"));
+}
+
+void journal_put_jstr(struct buf *b, const char *key, struct jstr s)
+{
+	journal_put_key(b, key);
+	if (s.raw.p) {
+		buf_chr(b, '"');
+		json_put(b, s);
+		buf_chr(b, '"');
+	} else {
+		buf_put(b, S("null"));
+	}
+}
+
+void journal_put_int(struct buf *b, const char *key, int64_t v)
+{
+	journal_put_key(b, key);
+	buf_int(b, v);
+}
+
+void journal_put_bool(struct buf *b, const char *key, int v)
+{
+	journal_put_key(b, key);
+	buf_put(b, v ? S("true") : S("false"));
+}
+
+void journal_put_null(struct buf *b, const char *key)
+{
+	journal_put_key(b, key);
+	buf_put(b, S("null"));
+}
+
+struct buf *journal_begin(struct journal *j, enum journal_kind kind,
+    struct str id, uint32_t session)
+{
+	struct buf *b = &j->line;
+
+	b->n = 0;
+	b->full = 0;
+	j->open = (struct entry){ .key = journal_hash(id), .session = session,
+	    .kind = (unsigned char)kind };
+	buf_put(b, S("{\"v\":1,\"seq\":"));
+	buf_u64(b, j->next);
+	journal_put_key(b, "ts");
+	buf_chr(b, '"');
+	monitor_when(b, loop_wall());
+	buf_chr(b, '"');
+	journal_put_text(b, "event", journal_kind_name(kind));
+	if (id.n)
+		journal_put_text(b, "id", id);
+	return b;
+}
+
+void journal_private(struct journal *j)
+{
+	j->open.public = (uint32_t)j->line.n;
+}
+
+uint64_t journal_end(struct journal *j)
+{
+	struct buf *b = &j->line;
+	uint64_t seq = j->next;
+	struct entry *e;
+
+	buf_put(b, S("}"));
+	if (b->full) {
+		j->dropped++;
+		return 0;
+	}
+	j->open.n = (uint32_t)b->n;
+	if (j->open.public == 0)
+		j->open.public = j->open.n - 1;
+	j->open.pos = make_room(j, b->n);
+	e = entry_of(j, seq);
+	*e = j->open;
+	memcpy(j->ring + e->pos % j->size, b->p, b->n);
+	j->next++;
+	j->lines++;
+	j->bytes += b->n;
+	grow_old(j);
+	return seq;
+}
+
+void journal_stats(const struct journal *j, struct journal_stats *out)
+{
+	memset(out, 0, sizeof *out);
+	out->lines = j->lines;
+	out->bytes = j->bytes;
+	out->ring_size = j->size;
+	if (j->first < j->next)
+		out->ring_used = j->head - entry_of(j, j->first)->pos;
+	out->dropped = j->dropped;
+	out->redactions = j->redactions;
+}

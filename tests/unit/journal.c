@@ -1,0 +1,206 @@
+/* journal.c -- lines in the ring, blobs by name, answers in flight.
+ *
+ * SPDX-License-Identifier: MIT */
+/* link: monitor/live.c */
+/* link: net/loop.c */
+/* link: net/sock.c */
+#include "../../src/monitor/journal.c"
+#include "t.h"
+
+void monitor_when(struct buf *b, int64_t wall_ms)
+{
+	(void)wall_ms;
+	buf_put(b, S("2026-11-25T13:10:26.123Z"));
+}
+
+static struct journal *small(void)
+{
+	struct journal_options o = { .memory = 1 << 16, .slots = 3 };
+
+	return journal_open(&o);
+}
+
+static uint64_t write_one(struct journal *j, struct str id, size_t filler)
+{
+	struct buf *b = journal_begin(j, J_REQUEST, id, 7);
+	size_t i;
+
+	journal_put_key(b, "x");
+	buf_chr(b, '"');
+	for (i = 0; i < filler; i++)
+		buf_chr(b, 'x');
+	buf_chr(b, '"');
+	return journal_end(j);
+}
+
+static void test_lines(void)
+{
+	struct journal *j = small();
+	struct journal_line l;
+
+	T_INT(journal_next(j), 1, "numbers begin at 1");
+	T_INT(journal_line(j, 1, &l), E_NONE, "nothing is there yet");
+	T_INT(write_one(j, S("req_a"), 1), 1, "the first line");
+	T_INT(journal_line(j, 1, &l), OK, "it is there");
+	T_STR(l.text, S("{\"v\":1,\"seq\":1,\"ts\":"
+	    "\"2026-11-25T13:10:26.123Z\",\"event\":\"cdx.request\","
+	    "\"id\":\"req_a\",\"x\":\"x\"}"), "common keys, in order");
+	T_INT(l.session, 7, "its session");
+	write_one(j, S("req_b"), 1);
+	T_INT(journal_find(j, S("req_b"), J_REQUEST, 0, &l), OK, "by id");
+	T_INT(l.seq, 2, "the right one");
+	T_INT(journal_find(j, S("req_b"), J_RESPONSE, 0, &l), E_NONE,
+	    "by id and kind");
+	T_INT(journal_find(j, S("req_b"), J_REQUEST, 3, &l), E_NONE,
+	    "from a number on");
+	T_INT(write_one(j, S("req_c"), 20000), 0,
+	    "a line over a quarter of the ring is dropped");
+	T_INT(j->dropped, 1, "and counted");
+}
+
+/* Whatever the ring says it has is whole, after any number of turns. */
+static void test_turns(void)
+{
+	struct journal *j = small();
+	struct journal_line l;
+	uint64_t seq, n, bad = 0;
+	unsigned r = 1;
+	char id[32];
+
+	for (n = 1; n <= 5000; n++) {
+		r = r * 1103515245 + 12345;
+		snprintf(id, sizeof id, "req_%lu", (unsigned long)n);
+		if (write_one(j, str_of(id), (r >> 16) % (n % 7 ? 300 :
+		    15000)) != n)
+			bad++;
+		if (n % 50 && n < 4990)
+			continue;
+		for (seq = journal_first(j); seq < journal_next(j); seq++) {
+			snprintf(id, sizeof id, "\"req_%lu\"",
+			    (unsigned long)seq);
+			if (journal_line(j, seq, &l) != OK ||
+			    json_check(l.text, NULL, NULL) != OK ||
+			    str_find(l.text, str_of(id)) == l.text.n)
+				bad++;
+		}
+		bad += journal_first(j) > j->young;
+	}
+	T_INT(bad, 0, "every line in the ring is whole and the one asked for");
+	T(journal_first(j) > 1, "the oldest made room");
+	T_INT(journal_line(j, journal_first(j) - 1, &l), E_NONE,
+	    "what made room is said to be gone");
+}
+
+static void test_many_small(void)
+{
+	struct journal *j = small();
+	struct journal_line l;
+	uint64_t n;
+
+	for (n = 0; n < 3000; n++)
+		write_one(j, S("r"), 0);
+	T(journal_next(j) - journal_first(j) <= j->nentries,
+	    "the index bounds the ring too");
+	T_INT(journal_line(j, journal_next(j) - 1, &l), OK, "the last line");
+}
+
+static uint64_t write_blob(struct journal *j, const char *sha, size_t filler)
+{
+	struct buf *b = journal_begin(j, J_BLOB, S(""), 0);
+	uint64_t key = journal_hash(str_of(sha)), seq;
+	size_t i;
+
+	j->open.key = key;
+	journal_put_text(b, "sha", str_of(sha));
+	journal_put_key(b, "data");
+	buf_chr(b, '"');
+	for (i = 0; i < filler; i++)
+		buf_chr(b, 'x');
+	buf_chr(b, '"');
+	seq = journal_end(j);
+	journal_wrote(j, key, seq);
+	return seq;
+}
+
+static void test_blobs(void)
+{
+	struct journal *j = small();
+	struct journal_line l;
+	const char *a = "00112233445566778899aabbccddeeff";
+	uint64_t key = journal_hash(str_of(a));
+	char sha[40];
+	size_t i;
+
+	T(journal_needs(j, key), "a name not seen needs its blob");
+	write_blob(j, a, 100);
+	T(!journal_needs(j, key), "once");
+	T_INT(journal_blob(j, str_of(a), &l), OK, "found by its name");
+	T_INT(journal_blob(j, S("00112233445566778899aabbccddee"), &l),
+	    E_NONE, "a shorter name is none");
+	for (i = 0; !journal_needs(j, key) && i < 1000; i++)
+		write_one(j, S("r"), 500);
+	T(journal_blob(j, str_of(a), &l) == OK, "asked for again while it "
+	    "is still there: a line that names it stays readable");
+	write_blob(j, a, 100);
+	T(!journal_needs(j, key), "and is young again");
+	j->fresh = journal_next(j);
+	T(journal_needs(j, key), "a new segment needs it again");
+	for (i = 0; i < 20000; i++) {
+		snprintf(sha, sizeof sha, "%032lx", (unsigned long)i * 7919);
+		write_blob(j, sha, 0);
+	}
+	T_INT(journal_blob(j, str_of(sha), &l), OK, "a full table still "
+	    "takes the newest");
+	T_INT(journal_blob(j, str_of(a), &l), E_NONE, "and forgets the rest");
+}
+
+static void test_live(void)
+{
+	struct journal *j = small();
+	struct live_cursor c = { 0 }, late = { 0 };
+	struct live_piece p;
+	struct jstr none = { { NULL, 0 } };
+
+	T_INT(journal_live(j, 0, &c, &p), E_NONE, "nothing begun");
+	live_start(j, 0, S("req_1"), 5);
+	T_INT(journal_live(j, 0, &c, &p), E_NONE, "nothing said");
+	live_block(j, 0, LIVE_TEXT, none, none);
+	T_INT(journal_live(j, 0, &c, &p), OK, "a block begins");
+	T(p.begins && p.text.raw.n == 0 && p.block == 0, "empty, told once");
+	T_STR(p.id, S("req_1"), "whose");
+	T_INT(journal_live(j, 0, &c, &p), E_NONE, "nothing more");
+	live_add(j, 0, (struct jstr){ S("Hel") });
+	T_INT(journal_live(j, 0, &c, &p), OK, "words");
+	T_STR(p.text.raw, S("Hel"), "as they came");
+	T(!p.begins, "of the same block");
+	live_add(j, 0, (struct jstr){ S("lo\\n") });
+	live_block(j, 0, LIVE_INPUT, (struct jstr){ S("Bash") },
+	    (struct jstr){ S("toolu_1") });
+	live_add(j, 0, (struct jstr){ S("{}") });
+	T_INT(journal_live(j, 0, &c, &p), OK, "the rest of the block");
+	T_STR(p.text.raw, S("lo\\n"), "alone");
+	T_INT(journal_live(j, 0, &c, &p), OK, "then the next one");
+	T(p.begins && p.kind == LIVE_INPUT && p.block == 1, "a tool's input");
+	T_STR(p.name, S("Bash"), "its name");
+	T_STR(p.call, S("toolu_1"), "its id");
+	T_STR(p.text.raw, S("{}"), "what is there of it");
+	T_INT(journal_live(j, 0, &c, &p), E_NONE, "all seen");
+	T_INT(journal_live(j, 0, &late, &p), OK, "a late watcher");
+	T_STR(p.text.raw, S("Hello\\n"), "gets it in larger pieces");
+	live_start(j, 0, S("req_2"), 5);
+	live_block(j, 0, LIVE_THINKING, none, none);
+	T_INT(journal_live(j, 0, &late, &p), OK, "the slot went on");
+	T_STR(p.id, S("req_2"), "and so does the watcher");
+	T_INT(journal_live(j, 9, &c, &p), E_NONE, "no such slot");
+	live_add(j, 9, (struct jstr){ S("x") });
+}
+
+int main(void)
+{
+	test_lines();
+	test_turns();
+	test_many_small();
+	test_blobs();
+	test_live();
+	return t_done("journal");
+}
