@@ -99,7 +99,7 @@ export function talk(body, dialect = 'openai') {
 // how many answers were given since.
 export function where(t) {
 	for (let i = t.steps.length - 1; i >= 0; i--) {
-		const name = [...t.steps[i].ask.text.matchAll(/JOB\[([^\]]+)\]/g)]
+		const name = [...t.steps[i].ask.text.matchAll(/JOB\\?\[([^\]\\]+)/g)]
 			.at(-1)?.[1];
 		if (name)
 			return { name, n: t.steps.length - 1 - i };

@@ -20,7 +20,8 @@ function no(text) {
 const FIELDS = ['model', 'messages', 'system', 'tools', 'tool_choice',
 	'metadata', 'max_tokens', 'thinking', 'output_config', 'stream',
 	'stop_sequences', 'temperature', 'top_p', 'top_k', 'service_tier',
-	'cache_control', 'context_management'];
+	'cache_control', 'context_management',
+	'safeguards'];
 const BLOCKS = {
 	user: ['text', 'image', 'document', 'tool_result', 'search_result'],
 	assistant: ['text', 'thinking', 'redacted_thinking', 'tool_use'],
@@ -135,6 +136,8 @@ function checkFields(b, betas, counting) {
 		no('max_tokens: Field required');
 	if (b.context_management && !betas.includes('context-management'))
 		no('context_management: Extra inputs are not permitted');
+	if (b.safeguards && !betas.includes('dangerous-tool-use'))
+		no('safeguards: Extra inputs are not permitted');
 	if (b.output_config?.effort && !betas.includes('effort'))
 		no('output_config: Extra inputs are not permitted');
 	if (b.thinking?.display === 'updates' &&
