@@ -149,8 +149,12 @@ static void banner(const struct proxy *p)
 
 static void say_problems(struct proxy *p, struct str warn)
 {
+	size_t i;
+
 	if (warn.n)
 		monitor_say(p->monitor, "warning", warn);
+	for (i = 0; i < p->config->nwarnings; i++)
+		monitor_say(p->monitor, "warning", p->config->warnings[i]);
 	if (p->tls_why.n && p->tls.count == 0)
 		monitor_say(p->monitor, "warning", p->tls_why);
 	if (p->config->host.n && !str_ieq(p->config->host, S("localhost")) &&

@@ -30,12 +30,17 @@ struct upstream {
 	struct str base;		/* path before ours: "", "/v1"; no last slash */
 	struct str key;			/* empty: none */
 	struct str model;		/* default upstream model; may be empty */
+	struct str warning;		/* for its owner, from configure; static */
 	void *facts;			/* backend->facts_size bytes, zeroed once */
 };
 
 enum call_kind { CALL_MESSAGES, CALL_COUNT, CALL_MODELS };
 
-enum { CALL_MODELS_MAX = 1000 };	/* ids kept of an upstream's list */
+enum {
+	CALL_MODELS_MAX = 1000,	/* ids kept of an upstream's list */
+	WINDOW_SMALL = 32768	/* tokens; Claude Code's instructions and tools
+				 * are 15k to 25k before the first word */
+};
 
 /* Results of refuse and decode, beside those of base.h. */
 enum {
@@ -84,6 +89,8 @@ struct call {
 	int64_t counted;		/* CALL_COUNT: tokens; -1 */
 	struct str *models;		/* CALL_MODELS: ids in the arena */
 	size_t nmodels;
+	int64_t window;			/* CALL_MODELS: of the call's model; 0: the
+					 * list doesn't tell */
 	unsigned wait_ms;		/* set by decode with OK. Local: call decode
 					 * again after this. Else, when not 0: the
 					 * answer may be over already; after that

@@ -375,6 +375,10 @@ static int configure(struct upstream *u, struct str profile, struct str list,
 		    "profiles vllm and llamacpp only"));
 		return E_FAULT;
 	}
+	if (facts->flags.context && facts->flags.context < WINDOW_SMALL)
+		u->warning = S("OPENAI_FLAGS: context is below 32768 tokens, "
+		    "which Claude Code's instructions and tools alone may "
+		    "fill; give the model a larger window");
 	u->name = p == P_GENERIC && u->host.n ? u->host :
 	    str_of(profile_names[p]);
 	if (facts->flags.key_needed && u->key.n == 0) {

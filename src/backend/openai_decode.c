@@ -470,6 +470,21 @@ static struct jstr model_id(struct jv v)
 	return id;
 }
 
+/* vLLM, OpenRouter, Groq. */
+static int64_t model_window(struct jv v)
+{
+	static const struct str fields[] = {
+		{ "max_model_len", 13 }, { "context_length", 14 },
+		{ "context_window", 14 }
+	};
+	int64_t n = 0;
+	size_t i;
+
+	for (i = 0; i < COUNT(fields) && n <= 0; i++)
+		n = json_int(json_get(v, fields[i]), 0);
+	return n;
+}
+
 static int take_models(struct call *c, const struct json *doc)
 {
 	struct jv root = json_root(doc), list = json_get(root, S("data"));
@@ -496,6 +511,8 @@ static int take_models(struct call *c, const struct json *doc)
 		if (b.full)
 			return fail_full(c);
 		c->models[c->nmodels++] = buf_end(c->a, &b);
+		if (str_eq(c->models[c->nmodels - 1], c->model))
+			c->window = model_window(it.value);
 	}
 	return CALL_DONE;
 }

@@ -100,11 +100,60 @@ static int ask(struct proxy *p, struct conn *u, const struct call *call,
 	return h->status;
 }
 
+/* Reads the list to its end, as far as it fits, and lets the backend look for
+ * the model in it. in begins with the head. */
+static int64_t list_window(struct proxy *p, struct conn *u, struct call *call,
+    const struct http_head *h, struct buf *in)
+{
+	int64_t until = p->now + ANSWER_MS;
+	struct str raw = buf_str(in), piece;
+	struct http_body body;
+	long n = 1;
+	int r = OK;
+
+	raw = str_from(raw, http_head_end(raw, 0));
+	in->n = 0;
+	http_body_init(&body, h);
+	while (r == OK && n > 0) {
+		while (r == OK && raw.n) {
+			r = http_body(&body, &raw, &piece);
+			memmove(in->p + in->n, piece.p, piece.n);
+			in->n += piece.n;
+		}
+		if (r != OK)
+			break;
+		while ((n = conn_recv(u, in->p + in->n, in->cap - in->n)) ==
+		    SOCK_AGAIN && p->now < until)
+			wait_for(p, u, WANT_READ, until);
+		raw = (struct str){ in->p + in->n, n > 0 ? (size_t)n : 0 };
+	}
+	raw = buf_str(in);
+	if ((r != E_NONE && (r != OK || http_body_eof(&body) != OK)) ||
+	    call->up->backend->begin(call, h) != OK ||
+	    call->up->backend->decode(call, &raw, 1, 1) != CALL_DONE)
+		return 0;
+	return call->window;
+}
+
+static void put_window(struct buf *b, struct str model, int64_t window)
+{
+	if (window <= 0)
+		return;
+	buf_put(b, S("; window of "));
+	buf_printable(b, model);
+	buf_put(b, S(": "));
+	buf_int(b, window);
+	buf_put(b, S(" tokens"));
+	if (window < WINDOW_SMALL)
+		buf_put(b, S(" (too small: Claude Code's instructions and "
+		    "tools alone may fill it)"));
+}
+
 /* A GET of the list of models: costs nothing, and tries the credential. */
 static int probe(struct proxy *p, struct conn *u, struct upstream *up,
     struct buf *b)
 {
-	static char memory[262144], answer[32768];
+	static char memory[1 << 20], answer[262144];
 	struct http_head h, client = { 0 };
 	struct arena a = { memory, memory + sizeof memory };
 	struct notes notes = { 0 };
@@ -116,6 +165,7 @@ static int probe(struct proxy *p, struct conn *u, struct upstream *up,
 
 	client.target = client.path = S("/v1/models");
 	call.answer.sink = &sink;
+	call.model = up->model;
 	call.now = loop_wall() / 1000;
 	call.state = arena_get(&a, up->backend->state_size);
 	if (!call.state || up->backend->encode(&call) != OK ||
@@ -130,6 +180,8 @@ static int probe(struct proxy *p, struct conn *u, struct upstream *up,
 	}
 	buf_put(b, S("; list of models: status "));
 	buf_int(b, status);
+	if (status == 200 && !up->backend->passthrough)
+		put_window(b, up->model, list_window(p, u, &call, &h, &in));
 	if (status == 401 || status == 403) {
 		buf_put(b, up->key.n ? S(" (FAILED: the key was refused)") :
 		    S(" (a key is asked for)"));

@@ -519,6 +519,8 @@ static int set_up(struct reader *r, const struct backend *b, enum set url,
 		buf_put(r->out, fault_text(&r->f));
 		return E_FAULT;
 	}
+	if (u->warning.n)
+		warn(r->c, u->warning);
 	if (u->key.n && !u->tls && u->host.n && !is_loopback(u->host)) {
 		w = buf_open(r->a);
 		buf_put(&w, str_of(options[url].name));

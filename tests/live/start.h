@@ -35,6 +35,7 @@ struct started {
 	pid_t pid;
 	int port;
 	int status;		/* of waitpid, once it ended */
+	const char *arg;	/* NULL: none */
 	char dir[64], output[80], logs[80];
 };
 
@@ -116,7 +117,7 @@ static inline void started_show(const struct started *s)
 static inline void become(const struct started *s, const char *binary,
     char *const *env)
 {
-	char *argv[2];
+	char *argv[3];
 	int fd = open(s->output, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	int null = open("/dev/null", O_RDONLY);
 
@@ -125,7 +126,8 @@ static inline void become(const struct started *s, const char *binary,
 		_exit(126);
 	/* execve takes strings it doesn't write to as if it did. */
 	memcpy(&argv[0], &binary, sizeof(argv[0]));
-	argv[1] = NULL;
+	memcpy(&argv[1], &s->arg, sizeof(argv[1]));
+	argv[2] = NULL;
 	execve(binary, argv, env);
 	_exit(127);
 }

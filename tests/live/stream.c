@@ -772,10 +772,18 @@ static void run_flood(void)
 	T_INT(n, chunks * strlen(wave), "every character arrives");
 }
 
+static int file_has(const char *path, const char *text)
+{
+	struct str s = t_file(path);
+
+	return s.p && has(s, text);
+}
+
 /* ---- starts and ends ---------------------------------------------------- */
 
 /* Runs the program until it ends by itself. Its status and output. */
-static int run_once(const char *const *settings, char *out, size_t cap)
+static int run_once(const char *arg, const char *const *settings, char *out,
+    size_t cap)
 {
 	char *env[SETTINGS_MAX];
 	struct started s;
@@ -784,6 +792,7 @@ static int run_once(const char *const *settings, char *out, size_t cap)
 	FILE *f;
 
 	memset(&s, 0, sizeof(s));
+	s.arg = arg;
 	out[0] = '\0';
 	strcpy(s.dir, "/tmp/claudecodex-test-XXXXXX");
 	if (!mkdtemp(s.dir))
@@ -830,15 +839,60 @@ static void case_refused_starts(void)
 	snprintf(url, sizeof(url), "OPENAI_BASE_URL=http://127.0.0.1:%d/v1",
 	    listener_port);
 	snprintf(port, sizeof(port), "SERVER_PORT=%d", proxy.port);
-	T_INT(run_once(settings, out, sizeof(out)), 1, "a taken port: exit");
+	T_INT(run_once(NULL, settings, out, sizeof(out)), 1,
+	    "a taken port: exit");
 	T(lines(out) == 1, "a taken port: one line: %s", out);
 	close(listen_free(&unused));
 	snprintf(port, sizeof(port), "SERVER_PORT=%d", unused);
 	settings[6] = "SERVER_HOST=0.0.0.0";
-	T_INT(run_once(settings, out, sizeof(out)), 1,
+	T_INT(run_once(NULL, settings, out, sizeof(out)), 1,
 	    "open to all without a key: exit");
 	T(strstr(out, "PROXY_API_KEY") != NULL,
 	    "open to all without a key: it says what is missing: %s", out);
+}
+
+/* --check, with this list of models to be had. */
+static void check(const char *flags, const char *models, char *out, size_t cap)
+{
+	char url[80];
+	const char *settings[] = { "LLM_BACKEND=openai_compatible", url,
+		"OPENAI_MODEL=m", "HOME=/nonexistent", "LOG_DIR=off", flags,
+		NULL };
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (up_next(SOON_MS))
+			say_json(up.fd, "200 OK", "", models);
+		_exit(0);
+	}
+	snprintf(url, sizeof(url), "OPENAI_BASE_URL=http://127.0.0.1:%d/v1",
+	    listener_port);
+	T_INT(run_once("--check", settings, out, cap), 0, "--check: exit");
+	waitpid(pid, NULL, 0);
+}
+
+/* Quirk index: a window that Claude Code's own prompt fills. */
+static void case_windows(void)
+{
+	static const char small[] = "warning: OPENAI_FLAGS: context is below";
+	static char out[16384];
+
+	check("OPENAI_FLAGS=context=32767", "{\"data\":[]}", out, sizeof(out));
+	T(strstr(out, small) != NULL, "a small window is warned of: %s", out);
+	T(!strstr(out, "window of"), "the list doesn't tell: %s", out);
+	check("OPENAI_FLAGS=context=32768", "{\"data\":[{\"id\":\"other\","
+	    "\"max_model_len\":4096},{\"id\":\"m\",\"max_model_len\":"
+	    "131072}]}", out, sizeof(out));
+	T(!strstr(out, small), "32k are enough: %s", out);
+	T(strstr(out, "window of m: 131072 tokens\n") != NULL,
+	    "the list tells: %s", out);
+	check("OPENAI_FLAGS=", "{\"data\":[{\"id\":\"m\","
+	    "\"context_length\":8192}]}", out, sizeof(out));
+	T(!strstr(out, small) &&
+	    strstr(out, "window of m: 8192 tokens (too small") != NULL,
+	    "the list tells of a small one: %s", out);
+	T(file_has(proxy.output, "OPENAI_FLAGS: context is below"),
+	    "said at start");
 }
 
 static void run_ends(void)
@@ -846,6 +900,7 @@ static void run_ends(void)
 	int fd;
 
 	case_refused_starts();
+	case_windows();
 	fd = ask(1);
 	T(up_next(SOON_MS), "SIGTERM: asked");
 	answer_start();
@@ -889,13 +944,6 @@ static void run_keys(void)
 }
 
 #define CANARY "sk-canary-0123456789abcdefghijklmnop"
-
-static int file_has(const char *path, const char *text)
-{
-	struct str s = t_file(path);
-
-	return s.p && has(s, text);
-}
 
 /* The program has ended: all it wrote is there. */
 static void secret_written(void)
@@ -994,7 +1042,7 @@ static const struct group groups[] = {
 	{ "stalls", run_stalls, { "FIRST_BYTE_TIMEOUT=0.5",
 	    "IDLE_TIMEOUT=0.5", NULL } },
 	{ "flood", run_flood, { NULL } },
-	{ "ends", run_ends, { NULL } },
+	{ "ends", run_ends, { "OPENAI_FLAGS=context=8192", NULL } },
 	{ "keys", run_keys, { "PROXY_API_KEY=right-key", NULL } },
 	{ "secret", run_secret, { "OPENAI_API_KEY=" CANARY, NULL } },
 	{ "passing", run_passing, { "MODEL_MAP=m=anthropic:m",

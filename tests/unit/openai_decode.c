@@ -989,6 +989,12 @@ static void counts_and_models(void)
 		"\"id\":\"b\\/c\"},{}]}") == CALL_DONE && w.c.nmodels == 2,
 		"models");
 	T_STR(w.c.models[1], S("b/c"), "ids are unescaped");
+	T(list(CALL_MODELS, "{\"data\":[{\"id\":\"a\",\"context_length\":7},{"
+		"\"id\":\"m\",\"context_window\":8192}]}") == CALL_DONE &&
+		w.c.window == 8192, "the window of the model");
+	T(list(CALL_MODELS, "{\"data\":[{\"id\":\"a\",\"max_model_len\":7},{"
+		"\"id\":\"m\",\"max_model_len\":-1}]}") == CALL_DONE &&
+		w.c.window <= 0, "another's window is not ours");
 	T(list(CALL_MODELS, "{\"models\":[{\"name\":\"n\"},\"s\"]}") ==
 		CALL_DONE && w.c.nmodels == 2, "models, another shape");
 	T(list(CALL_MODELS, "[]") == CALL_DONE && w.c.nmodels == 0,
