@@ -77,7 +77,9 @@ enum {
 	CACHE_BYTES = 512 << 10,	/* of all that data, the oldest overwritten;
 				 * a thought signature is about 1 KiB */
 	CACHE_VALUE = 4096,	/* of one; longer rides in the envelope */
-	CACHE_AGE_MS = 24 * 3600 * 1000	/* OA-66 */
+	CACHE_AGE_MS = 24 * 3600 * 1000,	/* OA-66 */
+	WINDOW_AGE_MS = 600 * 1000	/* a server may come back with a larger
+				 * window: asking anew costs one refusal */
 };
 
 struct openai_learned {
@@ -89,6 +91,7 @@ struct openai_learned {
 				 * begins in the turn that learned it; 0: none */
 	int64_t window;		/* of prompt and output together, as a refusal
 				 * told it; 0: none did */
+	uint64_t window_ms;	/* when */
 	uint32_t ratio;		/* OA-131, in 1/65536; 0: 1.0 */
 	uint64_t used;		/* for eviction */
 };

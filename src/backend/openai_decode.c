@@ -122,16 +122,29 @@ static void calibrate(struct call *c, int64_t prompt)
 	    5) / 10);
 }
 
+/* It took more than the window that a refusal told of: the server was started
+ * anew with a larger one. */
+static void check_window(struct call *c, int64_t prompt)
+{
+	struct openai_learned *l = openai_learned(c);
+
+	if (l->window && prompt > 0 && openai_state(c)->sent.sent_max >
+	    l->window - prompt)
+		l->window = 0;
+}
+
 static struct usage final_usage(struct call *c)
 {
 	struct openai_state *st = openai_state(c);
 	struct usage u = st->usage;
 	int64_t prompt = u.input + u.cache_read + u.cache_write;
 
-	if (st->have_usage)
+	if (st->have_usage) {
 		calibrate(c, prompt);
-	else
+		check_window(c, prompt);
+	} else {
 		u = (struct usage){ .thinking = -1, .estimated = 1 };
+	}
 	if (!st->have_usage || prompt == 0)
 		u.input = c->answer.usage.input;
 	u.priority = c->answer.usage.priority;

@@ -556,11 +556,12 @@ static void sum_up(struct enc *e)
  * goes by the server's own count, it decides nothing. */
 static int64_t window_of(struct enc *e)
 {
-	int64_t learned = openai_learned(e->c)->window;
+	const struct openai_learned *l = openai_learned(e->c);
+	int64_t learned = l->window;
 
 	if (e->flags->context)
 		return e->flags->context;
-	if (e->c->attempt > 0 ||
+	if (e->c->attempt > 0 || e->c->now_ms - l->window_ms > WINDOW_AGE_MS ||
 	    learned - e->c->estimate < learned / ROOM_GUESSED)
 		return 0;
 	return learned;

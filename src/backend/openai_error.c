@@ -557,6 +557,7 @@ static int learned_something(struct call *c, const struct said *s,
 	if (n) {
 		l->retry_max = n;
 		l->window = (int64_t)window;
+		l->window_ms = c->now_ms;
 		return 1;
 	}
 	if (says_unsupported(s) && learn_param(c, s))

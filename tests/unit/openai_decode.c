@@ -741,6 +741,24 @@ static void waiting(void)
 		in.n == 0, "what follows the end is dropped");
 }
 
+/* A server that gives more than the window it told of has a larger one. */
+static void windows(void)
+{
+	world_init(&w);
+	world_call(&w);
+	w.sent.sent_max = 3000;
+	openai_learned(&w.c)->window = 4096;
+	stream("a window, room left", "c a\nf stop\nu 1096 5 1101\nD",
+		"T{a} end_turn 1096/0/0/5.");
+	T_INT(openai_learned(&w.c)->window, 4096, "OA-120 it fits");
+	stream("a window, not told", "c a\nf stop\nD",
+		"T{a} end_turn 0/0/0/?.");
+	T_INT(openai_learned(&w.c)->window, 4096, "OA-120 not known");
+	stream("a window that grew", "c a\nf stop\nu 1097 5 1102\nD",
+		"T{a} end_turn 1097/0/0/5.");
+	T_INT(openai_learned(&w.c)->window, 0, "OA-120 forgotten");
+}
+
 static void calibration(void)
 {
 	double r;
@@ -1064,6 +1082,7 @@ int main(void)
 	ends();
 	usage();
 	waiting();
+	windows();
 	calibration();
 	google();
 	whole_answers();

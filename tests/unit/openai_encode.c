@@ -81,9 +81,11 @@ static struct str encode_kind(struct str body, enum call_kind kind)
 {
 	struct str model = c.model, none = { NULL, 0 };
 	int attempt = c.attempt;
+	uint64_t now_ms = c.now_ms;
 	struct fault f = { 0 };
 
 	memset(&c, 0, sizeof c);
+	c.now_ms = now_ms;
 	memset(state, 0, sizeof state);
 	memset(&notes, 0, sizeof notes);
 	memset(&seen, 0, sizeof seen);
@@ -321,6 +323,13 @@ static void test_max(void)
 	c.attempt = 1;
 	contains(HI, "'max_completion_tokens':300", "OA-120 second attempt");
 	contains(HI, "'max_completion_tokens':1000", "OA-120 that one alone");
+	serve("generic", "", "local");
+	contains(HI, "'max_tokens':1000", "OA-8 no window known");
+	openai_learned(&c)->window = 600;
+	c.now_ms = WINDOW_AGE_MS;
+	contains(HI, "'max_tokens':5", "OA-120 a window a refusal told of");
+	c.now_ms = WINDOW_AGE_MS + 1;
+	contains(HI, "'max_tokens':1000", "OA-120 asked anew after a while");
 }
 
 static void test_empty_answer(void)

@@ -184,6 +184,7 @@ static void smaller_output(void)
 	T_INT(openai_learned(&w.c)->retry_max, 40000 - 10000 - 64,
 		"OA-120 what fits");
 	T_INT(openai_learned(&w.c)->window, 40000, "OA-120 the window");
+	T(openai_learned(&w.c)->window_ms == w.c.now_ms, "and when");
 	w.c.attempt = 1;
 	world_call(&w);
 	T_STR(refused(400, "{\"error\":{\"message\":\"This model's maximum "
