@@ -79,7 +79,23 @@ enum {
 	CAN_EFFORT_BETA = 1 << 15,	/* ... with its beta (4.5, 4.6) */
 	CAN_STRICT = 1 << 16,		/* tools[].strict, output_config.format */
 	CAN_COUNT = 1 << 17,		/* CountTokens (BR-131) */
-	CAN_VERSION_2026 = 1 << 18	/* anthropic_version 2026-10-21 */
+	CAN_VERSION_2026 = 1 << 18,	/* anthropic_version 2026-10-21 */
+	CAN_SYSTEM_TURNS = 1 << 19	/* role system among the messages, with a
+					 * BETA_SYSTEM that is sent (section 16) */
+};
+
+/* What bedrock_beta says of a flag: it may be sent, and which members of a
+ * request are of use only with it. */
+enum {
+	BETA_SENT = 1 << 0,
+	BETA_COMPUTER = 1 << 1,		/* tools computer_* */
+	BETA_EDITS = 1 << 2,		/* context_management */
+	BETA_EFFORT = 1 << 3,		/* output_config.effort (4.5, 4.6) */
+	BETA_SEARCH = 1 << 4,		/* defer_loading, search tools,
+					 * tool_reference */
+	BETA_EXAMPLES = 1 << 5,		/* tools[].input_examples */
+	BETA_UPDATES = 1 << 6,		/* thinking.display updates */
+	BETA_SYSTEM = 1 << 7		/* role system among the messages */
 };
 
 struct bedrock_model {
@@ -93,6 +109,8 @@ struct bedrock_model {
 	int long_context;	/* [1m] was asked for */
 	int tries;		/* candidates of the geography (BR-13); 1 when
 				 * the id was written by a person */
+	int candidate;		/* which of them id is */
+	int betas;		/* as learned */
 };
 
 enum {
@@ -172,8 +190,8 @@ struct bedrock_learned *bedrock_learned(struct call *c);
 /* c->models: names that can be asked for in this region, and the pinned. OK or
  * E_FULL. */
 int bedrock_list(struct call *c);
-/* Whether that beta may be sent (BR-22) to m, on this way. *as: the name to
- * send, as some are renamed. */
+/* Whether that beta may be sent (BR-22) to m, on this way, what was learned
+ * included: 0, or BETA_ bits. *as: the name to send, as some are renamed. */
 int bedrock_beta(const struct call *c, const struct bedrock_model *m,
     int converse, struct str flag, struct str *as);
 
