@@ -129,6 +129,14 @@ export class Stage {
 		return this.proxy({ LLM_BACKEND: 'anthropic',
 			ANTHROPIC_UPSTREAM_URL: this.up.base, ...env });
 	}
+	/* The same proxy, started anew. */
+	async again() {
+		const { env } = this.px;
+
+		await this.px.stop();
+		rmSync(this.px.dir, { recursive: true, force: true });
+		return this.proxy(env);
+	}
 	async end(ok) {
 		let trouble = null;
 

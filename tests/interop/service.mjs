@@ -166,7 +166,11 @@ function check(b, headers, signed, counting) {
 	for (const [i, m] of b.messages.entries()) {
 		if (!BLOCKS[m.role])
 			no(`messages.${i}.role: unexpected role`);
-		if (!m.content?.length)
+		if (m.output_config && (m.role !== 'system' ||
+		    !betas.includes('per-turn-control')))
+			no(`messages.${i}.output_config: Extra inputs are not permitted`);
+		/* Claude Code sends empty ones that only set the effort. */
+		if (!m.content?.length && !m.output_config)
 			no(`messages.${i}: content must be non-empty`);
 		for (const [j, x] of blocksOf(m.content).entries())
 			checkBlock(x, m.role, signed, `messages.${i}.content.${j}`);
@@ -263,6 +267,8 @@ export class Service {
 		if (/count_tokens/.test(entry.path))
 			return this.json(res, 200, '{"input_tokens":777}');
 		const a = await this.model(body, entry, this);
+		if (a.fail?.reset)
+			return res.socket.resetAndDestroy();
 		if (a.fail?.status) {
 			entry.status = a.fail.status;
 			return this.error(res, a.fail.status, a.fail.message ??
@@ -271,7 +277,8 @@ export class Service {
 		const content = this.blocks(a);
 		const usage = { input_tokens: 1000 + entry.text.length % 97,
 			output_tokens: 40 + (a.text ?? '').length,
-			cache_creation_input_tokens: 11, cache_read_input_tokens: 512 };
+			cache_creation_input_tokens: 11, cache_read_input_tokens: 512,
+			...a.usage };
 		const message = { id: `msg_${++serial}`, type: 'message',
 			role: 'assistant', model: body.model, content,
 			stop_reason: a.calls?.length ? 'tool_use' : 'end_turn',
@@ -295,17 +302,30 @@ export class Service {
 		});
 		res.writeHead(200, { 'content-type':
 			'text/event-stream; charset=utf-8', ...headers });
-		for (const e of events(message)) {
-			if (gone)
-				return;
-			if (a.fail?.cut !== undefined && n++ >= a.fail.cut) {
-				await sleep(20);
-				res.socket?.destroy();
-				return;
-			}
+		res.flushHeaders();
+		await sleep(a.wait ?? 0);
+		const write = (e) => {
 			const text = `event: ${e.type}\ndata: ${JSON.stringify(e)}\n\n`;
 			entry.sent += text;
 			res.write(text);
+		};
+		for (const e of events(message)) {
+			if (a.pause?.at === n)
+				await sleep(a.pause.ms);
+			if (gone)
+				return;
+			if (n === a.fail?.cut) {
+				await sleep(20);	/* what was written is out */
+				res.socket?.destroy();
+				return;
+			}
+			if (n === a.fail?.error) {
+				write({ type: 'error', error: { type: 'overloaded_error',
+					message: 'scripted failure in the middle' } });
+				break;
+			}
+			n++;
+			write(e);
 			if (a.delay)
 				await sleep(a.delay);
 		}

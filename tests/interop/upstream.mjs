@@ -4,11 +4,14 @@
 // what it refuses is in strict.mjs, how it streams is here. What it says comes
 // from `model`, a function of the request:
 //
-//	{ reasoning, text, calls: [{ name, args }], finish, pieces, fail }
+//	{ reasoning, text, calls: [{ name, args }], finish, pieces, fail,
+//	  usage, wait, pause: { at, ms }, delay }
 //
-// `fail` is a failure instead: { status, headers, body } before the answer, or
-// { cut: n } after n chunks of it. Every request is kept in .requests and, one
-// JSON line each, in the file.
+// `fail` is a failure instead: { status, headers, body } or { reset } before
+// the answer, { cut: n } or { error: n } after n chunks of it. `usage` is laid
+// over the usual one; `wait` is the time to the first chunk, `pause` one
+// before chunk `at`. Every request is kept in .requests and, one JSON line
+// each, in the file.
 //
 // SPDX-License-Identifier: MIT
 import { appendFileSync } from 'node:fs';
@@ -61,7 +64,7 @@ class Style {
 		this.shape = shape;
 		this.body = body;
 		this.a = answer;
-		this.usage = usageOf(shape, body, answer);
+		this.usage = { ...usageOf(shape, body, answer), ...answer.usage };
 		this.calls = (answer.calls ?? []).map((c) => ({
 			id: callId(shape), type: 'function', function: {
 				name: c.name, arguments: typeof c.args === 'string' ?
@@ -227,6 +230,8 @@ export class Upstream {
 		if (e)
 			return this.refuse(res, entry, 400, e.message, e.param, e.code);
 		const a = await this.model(body, entry, this);
+		if (a.fail?.reset)
+			return req.socket.resetAndDestroy();
 		if (a.fail?.status) {
 			entry.status = a.fail.status;
 			return this.json(res, a.fail.status, a.fail.body ??
@@ -264,14 +269,24 @@ export class Upstream {
 		});
 		res.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8',
 			'cache-control': 'no-cache' });
+		res.flushHeaders();
+		await sleep(a.wait ?? 0);
 		for (const chunk of style.chunks()) {
+			if (a.pause?.at === n)
+				await sleep(a.pause.ms);
 			if (gone)
 				return;
-			if (a.fail?.cut !== undefined && n++ >= a.fail.cut) {
+			if (n === a.fail?.cut) {
 				await sleep(20);	/* what was written is out */
 				res.socket?.destroy();
 				return;
 			}
+			if (n === a.fail?.error) {
+				res.end(`data: ${JSON.stringify(errorBody(this.shape,
+					500, 'scripted failure in the middle'))}\n\n`);
+				return;
+			}
+			n++;
 			res.write(`data: ${JSON.stringify(chunk)}\n\n`);
 			if (a.delay)
 				await sleep(a.delay);
