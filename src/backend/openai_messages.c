@@ -249,6 +249,9 @@ struct openai_parts {
 	int array;
 	size_t n;
 	size_t from;		/* where the string, or this part's text begins */
+	const struct block *result;	/* a tool's, whose media are only named
+					 * here and follow later (OA-39) */
+	size_t nth[2];		/* of its documents and images so far */
 };
 
 static void parts_open(struct openai_parts *p, struct enc *e, int array)
@@ -300,6 +303,11 @@ static void parts_close(struct openai_parts *p)
 
 /* ---- documents and search results as text ---- */
 
+static int is_compound(const struct block *b)
+{
+	return b->type == B_DOCUMENT && b->source == SOURCE_CONTENT;
+}
+
 static void put_document_head(struct enc *e, const struct block *b)
 {
 	buf_put(&e->b, S("<document"));
@@ -314,6 +322,29 @@ static void put_document_head(struct enc *e, const struct block *b)
 		json_put(&e->b, b->context);
 		buf_put(&e->b, S("</context>\\n"));
 	}
+}
+
+/* How the next image or file of a result is spoken of (OA-39). */
+static void put_nth(struct openai_parts *p, const struct block *b,
+    int first_upper)
+{
+	struct buf *to = &p->e->b;
+
+	if (b->type == B_IMAGE)
+		buf_put(to, first_upper ? S("Image ") : S("image "));
+	else
+		buf_put(to, first_upper ? S("Document ") : S("document "));
+	buf_u64(to, ++p->nth[b->type == B_IMAGE]);
+	buf_put(to, first_upper ? S(" from tool result ") :
+	    S(" of tool result "));
+	openai_put_id(p->e, p->result->id);
+}
+
+static void put_pointer(struct openai_parts *p, const struct block *b)
+{
+	buf_chr(&p->e->b, '[');
+	put_nth(p, b, 0);
+	buf_put(&p->e->b, S(" is in the next message]"));
 }
 
 /* Its text; images among it are named where `parts` isn't there to take
@@ -337,6 +368,9 @@ void openai_put_document(struct enc *e, const struct block *b,
 		in = &b->content[i];
 		if (in->type == B_TEXT) {
 			json_put(&e->b, in->text);
+			buf_put(&e->b, S("\\n"));
+		} else if (parts && parts->result && is_media(e, in)) {
+			put_pointer(parts, in);
 			buf_put(&e->b, S("\\n"));
 		} else if (parts && is_media(e, in)) {
 			text_end(parts, CACHE_NONE);
@@ -370,20 +404,10 @@ void openai_put_search_result(struct enc *e, const struct block *b)
 
 /* ---- tool results (3.2) ---- */
 
-/* How the nth image or file of a result is spoken of (OA-39). */
-static void put_nth(struct enc *e, const struct block *b, const size_t n[2],
-    int first_upper)
+static void put_result_block(struct openai_parts *p, const struct block *b)
 {
-	if (b->type == B_IMAGE)
-		buf_put(&e->b, first_upper ? S("Image ") : S("image "));
-	else
-		buf_put(&e->b, first_upper ? S("Document ") : S("document "));
-	buf_u64(&e->b, n[b->type == B_IMAGE]);
-}
+	struct enc *e = p->e;
 
-static void put_result_block(struct enc *e, const struct block *result,
-    const struct block *b, size_t n[2])
-{
 	switch (b->type) {
 	case B_TEXT:
 		json_put(&e->b, b->text);
@@ -406,18 +430,12 @@ static void put_result_block(struct enc *e, const struct block *result,
 		    S("a block of a type unknown here"));
 		return;
 	}
-	if (is_media(e, b)) {
-		n[b->type == B_IMAGE]++;
-		buf_chr(&e->b, '[');
-		put_nth(e, b, n, 0);
-		buf_put(&e->b, S(" of tool result "));
-		openai_put_id(e, result->id);
-		buf_put(&e->b, S(" is in the next message]"));
-	} else if (b->type == B_DOCUMENT) {
-		openai_put_document(e, b, NULL);
-	} else {
+	if (is_media(e, b))
+		put_pointer(p, b);
+	else if (b->type == B_DOCUMENT)
+		openai_put_document(e, b, p);
+	else
 		put_omitted(e, b);
-	}
 }
 
 /* There is no error field in this dialect (OA-38). */
@@ -434,7 +452,8 @@ static int says_error(const struct block *result)
 /* The content as one string, without its quotes. */
 static void put_result(struct enc *e, const struct block *result)
 {
-	size_t n[2] = { 0, 0 }, i, from, mark, after;
+	struct openai_parts p = { .e = e, .result = result };
+	size_t i, from, mark, after;
 
 	if (result->is_error && !says_error(result))
 		buf_put(&e->b, S("Error: "));
@@ -444,7 +463,7 @@ static void put_result(struct enc *e, const struct block *result)
 		if (mark > from)
 			buf_put(&e->b, S("\\n"));
 		after = e->b.n;
-		put_result_block(e, result, &result->content[i], n);
+		put_result_block(&p, &result->content[i]);
 		if (e->b.n == after)
 			e->b.n = mark;
 	}
@@ -471,38 +490,52 @@ void openai_put_tool_message(struct enc *e, const struct item *call)
 	buf_put(&e->b, S("\"}"));
 }
 
+static void put_announced(struct openai_parts *p, const struct block *b)
+{
+	if (!is_media(p->e, b))
+		return;
+	text_begin(p);
+	put_nth(p, b, 1);
+	buf_chr(&p->e->b, ':');
+	text_end(p, CACHE_NONE);
+	part_media(p, b);
+}
+
 /* Images and files of a result, as parts of the user's message. */
 static void put_result_media(struct openai_parts *p, const struct block *result)
 {
-	size_t n[2] = { 0, 0 }, i;
+	const struct block *b;
+	size_t i, k;
 
+	p->result = result;
+	p->nth[0] = p->nth[1] = 0;
 	for (i = 0; i < result->ncontent; i++) {
-		if (!is_media(p->e, &result->content[i]))
-			continue;
-		n[result->content[i].type == B_IMAGE]++;
-		text_begin(p);
-		put_nth(p->e, &result->content[i], n, 1);
-		buf_put(&p->e->b, S(" from tool result "));
-		openai_put_id(p->e, result->id);
-		buf_chr(&p->e->b, ':');
-		text_end(p, CACHE_NONE);
-		part_media(p, &result->content[i]);
+		b = &result->content[i];
+		put_announced(p, b);
+		for (k = 0; is_compound(b) && k < b->ncontent; k++)
+			put_announced(p, &b->content[k]);
 	}
+	p->result = NULL;
 }
 
 /* ---- user messages (3.1) ---- */
 
 static int holds_media(const struct enc *e, const struct block *b)
 {
-	size_t i;
+	const struct block *in;
+	size_t i, k;
 
 	if (is_media(e, b))
 		return 1;
-	if (b->type == B_TOOL_RESULT ||
-	    (b->type == B_DOCUMENT && b->source == SOURCE_CONTENT))
-		for (i = 0; i < b->ncontent; i++)
-			if (is_media(e, &b->content[i]))
+	for (i = 0; (b->type == B_TOOL_RESULT || is_compound(b)) &&
+	    i < b->ncontent; i++) {
+		in = &b->content[i];
+		if (is_media(e, in))
+			return 1;
+		for (k = 0; is_compound(in) && k < in->ncontent; k++)
+			if (is_media(e, &in->content[k]))
 				return 1;
+	}
 	return 0;
 }
 

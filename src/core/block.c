@@ -1,7 +1,8 @@
 /* block.c -- content blocks of a request, and how any part of it is refused.
  *
- * Blocks nest one level: a tool_result inside a tool_result has a type and no
- * content. That bound makes recursion needless.
+ * Blocks nest two levels, and the second in documents and search results
+ * alone: a tool_result inside a tool_result has a type and no content. That
+ * bound makes recursion needless.
  *
  * SPDX-License-Identifier: MIT */
 #include "request.h"
@@ -39,6 +40,7 @@ int parse_refuse_value(struct parser *p, struct str key, struct str why,
 	put_index(&b, str_eq(p->root, S("messages")) ? S(".content.") : S("."),
 	    p->j);
 	put_index(&b, S(".content."), p->k);
+	put_index(&b, S(".content."), p->l);
 	if (key.n && b.n)
 		buf_chr(&b, '.');
 	buf_put(&b, key);
@@ -337,9 +339,10 @@ int parse_one_text(struct parser *p, struct jv v, struct block **out,
 	return OK;
 }
 
-/* The inner level: content of a tool_result, search_result or document.
- * White space is data here; only what is empty goes. */
-static int read_inner(struct parser *p, struct jv v, struct block *b)
+/* An inner level: content of a tool_result, search_result or document; at
+ * counts in the path. White space is data here; only what is empty goes. */
+static int read_level(struct parser *p, struct jv v, int64_t *at,
+    struct block *b, int (*nested)(struct parser *, struct jv, struct block *))
 {
 	struct json_iter it = json_iter(v);
 	struct jv deeper;
@@ -358,9 +361,11 @@ static int read_inner(struct parser *p, struct jv v, struct block *b)
 	b->content = arena_array(p->a, json_count(v), sizeof *b->content);
 	if (!b->content)
 		return E_FULL;
-	for (p->k = 0; json_next(&it); p->k++) {
+	for (*at = 0; json_next(&it); ++*at) {
 		to = &b->content[b->ncontent];
 		r = read_block(p, it.value, to, &deeper);
+		if (r == OK && nested && to->type != B_TOOL_RESULT)
+			r = nested(p, deeper, to);
 		if (r != OK)
 			return r;
 		if (to->type == B_TEXT && to->text.raw.n == 0)
@@ -368,8 +373,18 @@ static int read_inner(struct parser *p, struct jv v, struct block *b)
 		else
 			b->ncontent++;
 	}
-	p->k = -1;
+	*at = -1;
 	return OK;
+}
+
+static int read_innermost(struct parser *p, struct jv v, struct block *b)
+{
+	return read_level(p, v, &p->l, b, NULL);
+}
+
+static int read_inner(struct parser *p, struct jv v, struct block *b)
+{
+	return read_level(p, v, &p->k, b, read_innermost);
 }
 
 /* Content of a message, or system; j counts in the path. */

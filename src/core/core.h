@@ -118,7 +118,8 @@ struct block {
 	struct jstr title, context;	/* document, search_result (title) */
 	struct str input;		/* tool_use: raw JSON; "{}" if absent */
 	struct block *content;		/* tool_result, search_result, document
-					 * with SOURCE_CONTENT; a string is one
+					 * with SOURCE_CONTENT, these two inside
+					 * a tool_result too; a string is one
 					 * text block */
 	size_t ncontent;
 	struct jv json;			/* the whole block as it came; absent

@@ -531,7 +531,7 @@ static uint64_t file_cost(const struct block *b)
 }
 
 /* Everything but what nests. */
-static uint64_t block_cost(const struct block *b, enum vocabulary v, int near)
+static uint64_t lone_cost(const struct block *b, enum vocabulary v, int near)
 {
 	switch (b->type) {
 	case B_TEXT:
@@ -573,17 +573,30 @@ static uint64_t block_cost(const struct block *b, enum vocabulary v, int near)
 	return 0;
 }
 
+/* With the content of a result or a document, and what nests in that. */
+static uint64_t block_cost(const struct block *b, enum vocabulary v, int near)
+{
+	uint64_t sum = lone_cost(b, v, near);
+	const struct block *in;
+	size_t i, k;
+
+	for (i = 0; i < b->ncontent; i++) {
+		in = &b->content[i];
+		sum += lone_cost(in, v, near);
+		for (k = 0; k < in->ncontent; k++)
+			sum += lone_cost(&in->content[k], v, near);
+	}
+	return sum;
+}
+
 static uint64_t blocks_cost(const struct block *b, size_t n, enum vocabulary v,
     int near)
 {
 	uint64_t sum = 0;
-	size_t i, k;
+	size_t i;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n; i++)
 		sum += block_cost(&b[i], v, near);
-		for (k = 0; k < b[i].ncontent; k++)
-			sum += block_cost(&b[i].content[k], v, near);
-	}
 	return sum;
 }
 

@@ -17,7 +17,7 @@ enum { MESSAGES_MAX = 100000 };	/* the API's own limit */
 static void at_top(struct parser *p)
 {
 	p->root = S("");
-	p->i = p->j = p->k = -1;
+	p->i = p->j = p->k = p->l = -1;
 }
 
 /* ---- effort ---- */
@@ -448,7 +448,7 @@ static int read_scalars(struct parser *p, const struct jv *m, int count)
 int request_parse(struct request *r, const struct json *doc, int count,
     struct arena *a, struct notes *notes, struct fault *f)
 {
-	struct parser p = { r, a, notes, f, S(""), -1, -1, -1 };
+	struct parser p = { r, a, notes, f, S(""), -1, -1, -1, -1 };
 	struct jv m[TOP_MEMBERS];
 	int e;
 

@@ -17,7 +17,8 @@ struct parser {
 	struct notes *notes;
 	struct fault *f;
 	struct str root;	/* where we are: "messages", "system", ... */
-	int64_t i, j, k;	/* element, its block, that block's; -1: none */
+	int64_t i, j, k, l;	/* element, its block, that block's, and its;
+				 * -1: none */
 };
 
 #define WANT(what) S("Input should be " what)

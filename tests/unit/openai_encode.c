@@ -503,6 +503,19 @@ static void test_results(void)
 	    "'content':null,'tool_calls':[" CALL("a") "]},"
 	    TOOL("a", "x\\nTool available: t\\n{\\'type\\':"
 	    "\\'browser_state\\',\\'tabs\\':[{\\'tab_id\\':1}]}"), "OA-37");
+	becomes(U("go") "," AB(USE("a")) "," UB("{'type':'tool_result',"
+	    "'tool_use_id':'a','content':[{'type':'search_result','source':"
+	    "'s','title':'t','content':[" TEXT("x") "]},{'type':'document',"
+	    "'title':'d','source':{'type':'content','content':[" TEXT("y") ","
+	    IMAGE("image/png", PNG) "," TEXT("z") "]}},{'type':'document',"
+	    "'source':{'type':'content','content':'w'}}]}"), U("go")
+	    ",{'role':'assistant','content':null,'tool_calls':[" CALL("a")
+	    "]}," TOOL("a", "<search_result source=\\'s\\' title=\\'t\\'>"
+	    "\\nx\\n</search_result>\\n<document title=\\'d\\'>\\ny\\n"
+	    "[image 1 of tool result a is in the next message]\\nz\\n"
+	    "</document>\\n<document>\\nw\\n</document>") ",{'role':'user',"
+	    "'content':[" TEXT("Image 1 from tool result a:") ","
+	    URL_OF("image/png", PNG) "]}", "OA-37 what nests in a result");
 	becomes(U("go") "," AB(USE("a")) "," UB(RESULT("a", "1") ","
 	    RESULT("a", "2")), U("go") ",{'role':'assistant','content':null,"
 	    "'tool_calls':[" CALL("a") "]}," TOOL("a", "2"), "OA-40");

@@ -258,6 +258,24 @@ static void test_results(void)
 	T_STR(b[1].content[1].name.raw, S("n"), "tool_reference");
 	T_INT(b[1].content[4].type, B_TOOL_RESULT, "one level");
 	T_INT(b[1].content[4].ncontent, 0, "and no deeper");
+	good(U("[{\"tool_use_id\":\"t\",\"type\":\"tool_result\",\"content\":"
+	    "[{\"type\":\"document\",\"source\":{\"type\":\"content\","
+	    "\"content\":[{\"type\":\"text\",\"text\":\"\"},{\"type\":\"text\","
+	    "\"text\":\"d\"},{\"type\":\"document\",\"source\":{\"type\":"
+	    "\"content\",\"content\":\"no\"}}]}},{\"type\":\"search_result\","
+	    "\"source\":\"s\",\"title\":\"t\",\"content\":[{\"type\":"
+	    "\"text\",\"text\":\"e\"}]}]}]"));
+	b = r.messages[0].blocks[0].content;
+	T_INT(r.messages[0].blocks[0].ncontent, 2, "OA-37 a result's blocks");
+	if (T_INT(b[0].ncontent, 2, "OA-37 a document in a result"))
+		T_STR(b[0].content[0].text.raw, S("d"), "its text");
+	T_INT(b[0].content[1].ncontent, 0, "but no document in a document");
+	if (T_INT(b[1].ncontent, 1, "OA-37 a search result in a result"))
+		T_STR(b[1].content[0].text.raw, S("e"), "its text");
+	refused(U("[{\"tool_use_id\":\"t\",\"type\":\"tool_result\",\"content\":"
+	    "[{\"type\":\"search_result\",\"content\":[{\"type\":\"text\","
+	    "\"text\":\"e\"},{\"type\":\"text\"}]}]}]"),
+	    "messages.0.content.0.content.0.content.1.text: Field required");
 	T_INT(b[2].ncontent, 0, "absent content");
 	T_INT(b[3].ncontent, 0, "empty content");
 }
