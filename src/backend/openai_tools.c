@@ -83,6 +83,8 @@ struct seen {
 	struct key *k;
 	size_t n;
 	int referred;		/* there was a tool_reference */
+	struct key *changes;
+	size_t nchanges;
 };
 
 static size_t see_block(struct seen *s, const struct block *b, size_t n)
@@ -112,18 +114,65 @@ static size_t see_all(const struct request *r, struct seen *s)
 	return n;
 }
 
+static struct jstr changed_name(const struct block *b)
+{
+	struct jv tool = json_get(b->json, S("tool"));
+
+	if (b->name.raw.n)
+		return b->name;
+	if (json_type(json_get(tool, S("definition"))) == JSON_OBJECT)
+		tool = json_get(tool, S("definition"));
+	if (json_type(tool) == JSON_OBJECT)
+		return json_str(json_get(tool, S("name")));
+	return json_str(json_get(b->json, S("tool_name")));
+}
+
+/* What system messages add and take away (OA-49), by name: an odd index is a
+ * removal. */
+static size_t see_changes(const struct request *r, struct key *k)
+{
+	const struct message *m;
+	size_t i, j, n = 0;
+	int removes;
+
+	for (i = 0; i < r->nmessages; i++) {
+		m = &r->messages[i];
+		for (j = 0; m->role == ROLE_SYSTEM && j < m->n; j++) {
+			removes = m->blocks[j].type == B_TOOL_REMOVAL;
+			if (!removes && m->blocks[j].type != B_TOOL_ADDITION)
+				continue;
+			if (k)
+				k[n] = (struct key){
+				    changed_name(&m->blocks[j]).raw,
+				    2 * n + (size_t)removes };
+			n++;
+		}
+	}
+	return n;
+}
+
 static int see(struct enc *e, struct seen *s, struct arena *scratch)
 {
-	size_t n;
-
-	s->k = NULL;
-	n = see_all(e->req, s);
-	s->k = arena_array(scratch, n, sizeof *s->k);
-	if (!s->k)
-		return E_FULL;
+	s->k = s->changes = NULL;
 	s->n = see_all(e->req, s);
+	s->nchanges = see_changes(e->req, NULL);
+	s->k = arena_array(scratch, s->n, sizeof *s->k);
+	s->changes = arena_array(scratch, s->nchanges, sizeof *s->changes);
+	if (!s->k || !s->changes)
+		return E_FULL;
+	see_all(e->req, s);
+	see_changes(e->req, s->changes);
 	keys_sort(s->k, s->n);
+	keys_sort(s->changes, s->nchanges);
 	return OK;
+}
+
+/* The last word counts. */
+static int is_removed(const struct tool *t, const struct seen *s)
+{
+	const struct key *k = keys_find(s->changes, s->nchanges, t->name.raw);
+
+	return k && k->i % 2;
 }
 
 static int is_search_tool(const struct tool *t)
@@ -155,50 +204,6 @@ static int is_hidden(const struct tool *t, const struct seen *s)
 	return t->defer_loading && !keys_find(s->k, s->n, t->name.raw);
 }
 
-static struct jstr changed_name(const struct block *b)
-{
-	struct jv tool = json_get(b->json, S("tool"));
-
-	if (b->name.raw.n)
-		return b->name;
-	if (json_type(tool) == JSON_OBJECT)
-		return json_str(json_get(tool, S("name")));
-	return json_str(json_get(b->json, S("tool_name")));
-}
-
-/* Taken away by a system message (OA-49)? The last word counts. */
-static int is_removed(const struct enc *e, const struct tool *t)
-{
-	const struct message *m;
-	const struct block *b;
-	size_t i, j;
-	int removed = 0;
-
-	for (i = 0; i < e->req->nmessages; i++) {
-		m = &e->req->messages[i];
-		for (j = 0; m->role == ROLE_SYSTEM && j < m->n; j++) {
-			b = &m->blocks[j];
-			if ((b->type == B_TOOL_REMOVAL ||
-			    b->type == B_TOOL_ADDITION) &&
-			    str_eq(changed_name(b).raw, t->name.raw))
-				removed = b->type == B_TOOL_REMOVAL;
-		}
-	}
-	return removed;
-}
-
-static int changes_tools(const struct request *r)
-{
-	size_t i, j;
-
-	for (i = 0; i < r->nmessages; i++)
-		for (j = 0; r->messages[i].role == ROLE_SYSTEM &&
-		    j < r->messages[i].n; j++)
-			if (r->messages[i].blocks[j].type == B_TOOL_REMOVAL)
-				return 1;
-	return 0;
-}
-
 static int refuse_toolset(struct enc *e, const struct tool *t)
 {
 	FAULT(&e->c->fault, 400, S("tools: the toolset "), t->type.raw,
@@ -219,7 +224,7 @@ static void leave_out(struct enc *e, const struct tool *t)
 static int gather(struct enc *e, const struct seen *s)
 {
 	const struct request *r = e->req;
-	int hide = defers(r, s), changes = changes_tools(r);
+	int hide = defers(r, s);
 	const struct tool *t;
 	size_t i;
 
@@ -230,7 +235,7 @@ static int gather(struct enc *e, const struct seen *s)
 		if (t->kind == TOOL_SERVER)
 			leave_out(e, t);
 		else if (!(hide && is_hidden(t, s)) &&
-		    !(changes && is_removed(e, t)))
+		    !is_removed(t, s))
 			e->tools[e->ntools++] = t;
 	}
 	return OK;
@@ -334,7 +339,7 @@ static int name_all(struct enc *e)
 
 int openai_plan_tools(struct enc *e)
 {
-	struct seen s = { NULL, 0, 0 };
+	struct seen s = { 0 };
 	struct arena scratch;
 	int r;
 

@@ -12,7 +12,11 @@
  * SPDX-License-Identifier: MIT */
 #include "request.h"
 
-enum { MESSAGES_MAX = 100000 };	/* the API's own limit */
+enum {
+	MESSAGES_MAX = 100000,	/* the API's own limit */
+	ADDED_MAX = 512		/* tools defined inside a conversation: each is looked
+				 * for among all of them */
+};
 
 static void at_top(struct parser *p)
 {
@@ -212,17 +216,76 @@ static int read_tool(struct parser *p, struct jv v, struct tool *t)
 	return OK;
 }
 
+/* The definition that a tool_addition brings along; absent when it names a
+ * tool that is known. */
+static struct jv added(const struct message *m, size_t i)
+{
+	struct jv none = { NULL, 0 }, v;
+
+	if (m->role != ROLE_SYSTEM || m->blocks[i].type != B_TOOL_ADDITION)
+		return none;
+	v = json_get(json_get(m->blocks[i].json, S("tool")), S("definition"));
+	return json_type(v) == JSON_OBJECT ? v : none;
+}
+
+static size_t count_added(const struct request *r)
+{
+	size_t i, j, n = 0;
+
+	for (i = 0; i < r->nmessages; i++)
+		for (j = 0; j < r->messages[i].n; j++)
+			n += added(&r->messages[i], j).doc != NULL;
+	return n;
+}
+
+/* What the conversation adds to the list follows it, and what it defines anew
+ * takes its place (OA-49). */
+static int read_added(struct parser *p)
+{
+	struct request *r = p->r;
+	struct tool t;
+	struct jv v;
+	size_t i, j, k;
+	int e;
+
+	p->root = S("tool_addition");
+	p->i = 0;
+	for (i = 0; i < r->nmessages; i++) {
+		for (j = 0; j < r->messages[i].n; j++) {
+			v = added(&r->messages[i], j);
+			if (!v.doc)
+				continue;
+			if (p->i == ADDED_MAX) {
+				note(p->notes, NOTE_DROPPED,
+				    S("tool_addition"), S("too many"));
+				return OK;
+			}
+			t = (struct tool){ 0 };
+			e = read_tool(p, v, &t);
+			if (e != OK)
+				return e;
+			p->i++;
+			for (k = 0; k < r->ntools; k++)
+				if (str_eq(r->tools[k].name.raw, t.name.raw))
+					break;
+			r->tools[k] = t;
+			r->ntools += k == r->ntools;
+		}
+	}
+	return OK;
+}
+
 static int read_tools(struct parser *p, struct jv v)
 {
 	struct json_iter it = json_iter(v);
+	size_t n = count_added(p->r);
 	int r;
 
 	at_top(p);
-	if (!parse_given(v))
-		return OK;
-	if (json_type(v) != JSON_ARRAY)
+	if (parse_given(v) && json_type(v) != JSON_ARRAY)
 		return parse_refuse(p, S("tools"), WANT("a list"));
-	p->r->tools = arena_array(p->a, json_count(v), sizeof *p->r->tools);
+	p->r->tools = arena_array(p->a, json_count(v) + n,
+	    sizeof *p->r->tools);
 	if (!p->r->tools)
 		return E_FULL;
 	p->root = S("tools");
@@ -232,7 +295,7 @@ static int read_tools(struct parser *p, struct jv v)
 			return r;
 		p->r->ntools++;
 	}
-	return OK;
+	return n ? read_added(p) : OK;
 }
 
 static int read_choice(struct parser *p, struct jv v)

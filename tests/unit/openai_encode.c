@@ -1077,6 +1077,18 @@ static void test_tool_changes(void)
 	    "'tool_removal','tool_name':'g'}]}," U("r") ",{'role':'system',"
 	    "'content':[{'type':'tool_addition','tool':{'name':'g'}}]}],"
 	    TOOLS(F("f") "," F("g")), "'g'", "OA-49 and back");
+#define ADDS(tool) "{'role':'system','content':[{'type':'tool_addition'," \
+	"'tool':{'type':'tool_definition','definition':" tool "}}]}"
+	contains("'messages':[" U("q") "," ADDS(F("h")) "," U("r") "],"
+	    TOOLS(F("f")), "'name':'f','parameters':{'type':'object',"
+	    "'properties':{}}}},{'type':'function','function':{'name':'h',",
+	    "OA-49 a new definition");
+	contains("'messages':[" U("q") "," ADDS(F("h")) "," U("r") "]",
+	    "'name':'h'", "OA-49 the first one");
+	lacks("'messages':[" U("q") "," ADDS(F("h")) ",{'role':'system',"
+	    "'content':[{'type':'tool_removal','tool':{'type':"
+	    "'tool_reference','name':'h'}}]}]," TOOLS(F("f")), "'h'",
+	    "OA-49 defined and removed");
 }
 
 /* ---- what is learned (OA-5) ---- */

@@ -235,6 +235,27 @@ static void test_blocks(void)
 	T_STR(json_raw(b[17].json), S("{\"type\":\"tool_removal\"}"), "raw block");
 }
 
+static void test_additions(void)
+{
+#define ADDS(tool) "{\"role\":\"system\",\"content\":[{\"type\":" \
+	"\"tool_addition\",\"tool\":" tool "}]}"
+#define DEFINES(tool) ADDS("{\"type\":\"tool_definition\"," \
+	"\"definition\":" tool "}")
+	good("{\"model\":\"m\",\"max_tokens\":1,\"messages\":[{\"role\":"
+	    "\"user\",\"content\":\"q\"}," DEFINES("{\"name\":\"g\","
+	    "\"input_schema\":{}}") "," ADDS("{\"name\":\"a\"}") ","
+	    DEFINES("{\"name\":\"b\",\"description\":\"new\"}") "],"
+	    "\"tools\":[{\"name\":\"a\"},{\"name\":\"b\",\"description\":"
+	    "\"old\"}]}");
+	T_INT(r.ntools, 3, "OA-49 declared and added");
+	T_STR(r.tools[1].description.raw, S("new"), "defined anew, in place");
+	T_STR(r.tools[2].name.raw, S("g"), "added at the end");
+	refused("{\"model\":\"m\",\"max_tokens\":1,\"messages\":[{\"role\":"
+	    "\"user\",\"content\":\"q\"}," DEFINES("{\"name\":\"g\"}") ","
+	    DEFINES("{\"name\":7}") "]}",
+	    "tool_addition.1.name: Input should be a string that is not empty");
+}
+
 static void test_results(void)
 {
 	struct block *b;
@@ -462,6 +483,7 @@ int main(void)
 	test_scalars();
 	test_blocks();
 	test_results();
+	test_additions();
 	test_blank();
 	test_system_turns();
 	test_tools();
