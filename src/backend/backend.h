@@ -66,6 +66,7 @@ struct call {
 	struct ids *ids;
 	struct answer answer;		/* sink, id, model set by the caller */
 	int attempt;
+	unsigned tried;			/* the backend's own; kept over CALL_RETRY */
 	int64_t now;			/* unix time, seconds */
 	uint64_t now_ms;		/* monotonic, for what is remembered */
 	void *state;			/* backend->state_size zeroed bytes */

@@ -111,6 +111,7 @@ struct bedrock_model {
 				 * the id was written by a person */
 	int candidate;		/* which of them id is */
 	int betas;		/* as learned */
+	unsigned news;		/* bedrock_learned.news when it was read */
 };
 
 enum {
@@ -127,6 +128,8 @@ struct bedrock_learned {
 	char key[160];		/* "REGION MODEL", as bedrock_learned makes it */
 	size_t nkey;
 	uint64_t used;		/* for eviction */
+	unsigned news;		/* counts what was learned: an answer to a
+				 * request made before asks for another try */
 	int candidate;		/* the one that worked, or to be tried */
 	unsigned lacks;		/* CAN_ bits that proved wrong */
 	int betas;		/* 1: only those a member needs; 2: none */

@@ -575,6 +575,7 @@ int bedrock_resolve(struct call *c, struct bedrock_model *m)
 	l = bedrock_learned(c);
 	m->can &= ~l->lacks;
 	m->betas = l->betas;
+	m->news = l->news;
 	if (l->max_tokens)
 		m->max_output = l->max_tokens;
 	return OK;
