@@ -8,6 +8,7 @@
 #ifndef OPENAI_REQUEST_H
 #define OPENAI_REQUEST_H
 
+#include "keys.h"
 #include "openai.h"
 
 enum item_kind {
@@ -67,16 +68,6 @@ struct enc {
 	uint64_t cost;		/* hundredths of a token (OA-129) */
 	int images;
 };
-
-/* Bytes of the request with an index, for look-ups: sorted, so that no input
- * makes them slow. */
-struct key {
-	struct str s;
-	size_t i;
-};
-void keys_sort(struct key *k, size_t n);	/* by bytes, then by index */
-/* The last of the equal ones; NULL if there is none. */
-const struct key *keys_find(const struct key *k, size_t n, struct str s);
 
 /* ---- openai_turns.c ---- */
 
