@@ -45,6 +45,7 @@ GOLDEN = $(call program,tests/golden/run.c)
 FUZZ = $(filter-out %/replay,$(call program,tests/fuzz/*.c))
 LIVE = $(call program,$(shell grep -l '^int main' tests/live/*.c 2>/dev/null))
 INTEROP = $(call program,tests/interop/*.c)
+BENCH = $(call program,tests/bench/*.c)
 FETCHED = vendor/bearssl/.sha256 vendor/jsmn/.sha256
 SUBMAKE = +@$(MAKE) --no-print-directory
 
@@ -104,7 +105,7 @@ $(B)/tests/%.o: tests/%.c Makefile | $(FETCHED) $(WEB_H)
 .SECONDEXPANSION:
 REPLAY = $(B)/tests/fuzz/replay.o
 $(FUZZ): $$(REPLAY)
-$(UNIT) $(GOLDEN) $(FUZZ) $(LIVE) $(INTEROP): $(B)/tests/%: $(B)/tests/%.o \
+$(UNIT) $(GOLDEN) $(FUZZ) $(LIVE) $(INTEROP) $(BENCH): $(B)/tests/%: $(B)/tests/%.o \
 		$$(call links,tests/$$*.c) $(B)/libclaudecodex.a $(BEARSSL_A)
 	$(Q)$(CC) $(CFLAGS) -o $@ $(sort $(filter %.o,$^)) $(B)/libclaudecodex.a \
 		$(BEARSSL_A) $(LINKFLAGS) $(LIBS)
@@ -134,6 +135,9 @@ fuzzers: $(FUZZ)
 interop: all $(INTEROP) ## real clients and services from npm and Debian; installs them
 	@tests/interop/run
 
+bench: all $(BENCH) ## CPU, memory and time beside nginx in the same run; installs nginx
+	@tools/bench $(B)
+
 size: all ## lines of functions and files, bytes of the programs
 	@tools/size $(B)/claudecodex $(B)/static/claudecodex
 
@@ -150,7 +154,7 @@ help: ## this list
 		substr($$0, 1, i - 1), substr($$0, i + 1) }'
 
 .PHONY: all libclaudecodex.a static release run unit test check lint fuzz \
-	fuzzers interop size install clean help
+	fuzzers interop bench size install clean help
 .DELETE_ON_ERROR:
--include $(OBJ:.o=.d) $(patsubst %,%.d,$(UNIT) $(GOLDEN) $(FUZZ) $(LIVE) $(INTEROP)) \
+-include $(OBJ:.o=.d) $(patsubst %,%.d,$(UNIT) $(GOLDEN) $(FUZZ) $(LIVE) $(INTEROP) $(BENCH)) \
 	$(B)/tests/fuzz/replay.d
