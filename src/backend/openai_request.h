@@ -107,12 +107,16 @@ int openai_readable(const struct block *b);
 size_t openai_key(struct enc *e, struct str name);
 void openai_key_end(struct enc *e, struct str name, size_t mark);
 
-/* Counts what was written since `from` as text of a JSON string. */
+/* Counts what was written since `from` as text of a JSON string: to the byte
+ * where a count is all that is asked for, else nearly, as the estimate only
+ * stands until the service's own figures come. */
 static inline void cost_text(struct enc *e, size_t from)
 {
 	struct jstr s = { str_from(buf_str(&e->b), from) };
 
-	e->cost += estimate_jstr(s, e->flags->vocabulary);
+	e->cost += e->c->kind == CALL_COUNT ?
+	    estimate_jstr(s, e->flags->vocabulary) :
+	    estimate_near(s.raw, e->flags->vocabulary);
 }
 
 /* The lower-case hex SHA-256 of a string, unescaped: n digits of it. */

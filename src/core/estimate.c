@@ -88,17 +88,27 @@ static int32_t hex4(const char *p)
 /* p is behind the backslash. */
 static int32_t next_escape(struct cursor *c)
 {
-	static const char names[] = "bfnrt", values[] = "\b\f\n\r\t";
-	const char *name;
 	int32_t u, low;
 	char e;
 
 	if (c->p == c->end)
 		return '\\';
 	e = *c->p++;
-	if (e != 'u') {
-		name = memchr(names, e, sizeof names - 1);
-		return name ? values[name - names] : (unsigned char)e;
+	switch (e) {
+	case 'n':
+		return '\n';
+	case 't':
+		return '\t';
+	case 'r':
+		return '\r';
+	case 'b':
+		return '\b';
+	case 'f':
+		return '\f';
+	case 'u':
+		break;
+	default:
+		return (unsigned char)e;
 	}
 	if (c->end - c->p < 4 || (u = hex4(c->p)) < 0)
 		return 'u';
@@ -139,7 +149,7 @@ static int is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-static int32_t next_point(struct cursor *c)
+static inline int32_t next_point(struct cursor *c)
 {
 	char b;
 
@@ -194,7 +204,7 @@ static int is_lower(int32_t u)
 	return u >= 'a' && u <= 'z';
 }
 
-static enum class class_of(int32_t u)
+static inline enum class class_of(int32_t u)
 {
 	unsigned bits;
 
@@ -261,6 +271,13 @@ static uint64_t skip_run(struct scan *s, enum class k)
 	return (uint64_t)(p - from);
 }
 
+/* The next byte is a code point by itself, and no matter where it stands. */
+static inline int is_plain(const struct cursor *c)
+{
+	return c->reading != COMPACT && *c->p != '\\' &&
+	    !(bits_of(*c->p) & WIDE);
+}
+
 /* Takes the rest of a run of class k; its length, the first included. */
 static uint64_t take_run(struct scan *s, enum class k)
 {
@@ -270,6 +287,15 @@ static uint64_t take_run(struct scan *s, enum class k)
 
 	for (;;) {
 		len += skip_run(s, k);
+		if (s->at.p == s->at.end)
+			return len;
+		if (is_plain(&s->at)) {
+			if (class_of(*s->at.p) != k)
+				return len;
+			s->last = *s->at.p++;
+			len++;
+			continue;
+		}
 		before = s->at;
 		u = next_point(&s->at);
 		if (u == TEXT_END || class_of(u) != k)
