@@ -39,11 +39,13 @@ static size_t announces(struct str s)
 	static const char *const words[] = { "bearer ", "basic " };
 	size_t i;
 
+	/* Asked at every word of every text: the first byte decides most. */
 	for (i = 0; i < COUNT(shapes); i++)
-		if (str_starts(s, str_of(shapes[i])))
+		if (*s.p == *shapes[i] && str_starts(s, str_of(shapes[i])))
 			return strlen(shapes[i]);
 	for (i = 0; i < COUNT(words); i++)
-		if (str_istarts(s, str_of(words[i])))
+		if ((*s.p | 0x20) == *words[i] &&
+		    str_istarts(s, str_of(words[i])))
 			return strlen(words[i]);
 	return 0;
 }
@@ -53,7 +55,8 @@ static size_t known(struct str s, const struct str *secrets, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (secrets[i].n >= SECRET_MIN && str_starts(s, secrets[i]))
+		if (secrets[i].n >= SECRET_MIN && *s.p == *secrets[i].p &&
+		    str_starts(s, secrets[i]))
 			return secrets[i].n;
 	return 0;
 }

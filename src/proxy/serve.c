@@ -142,7 +142,7 @@ size_t proxy_busy(const struct proxy *p)
 unsigned proxy_turn(struct proxy *p, int64_t wake)
 {
 	unsigned signals;
-	int i;
+	int i, fd;
 
 	loop_begin(&p->loop);
 	p->now = loop_now();
@@ -156,7 +156,10 @@ unsigned proxy_turn(struct proxy *p, int64_t wake)
 	wake = collect_wants(p, wake);
 	signals = loop_wait(&p->loop, wake);
 	p->now = loop_now();
-	helper_turn(&p->helper, p->now);
+	fd = helper_fd(&p->helper);
+	if (loop_readable(&p->loop, fd) || loop_writable(&p->loop, fd) ||
+	    p->now >= helper_deadline(&p->helper))
+		helper_turn(&p->helper, p->now);
 	/* Pooled connections first: one that its server has just closed must
 	 * not be taken up again. */
 	conn_tend(p);
