@@ -13,7 +13,9 @@ enum {
 	NAME_MAX = 64,		/* of a function at most services (OA-51) */
 	NAME_CUT = 55,		/* with _ and eight digits: 64 */
 	NAME_HASH = 8,
-	EXAMPLES_MAX = 3	/* OA-50 */
+	EXAMPLES_MAX = 3,	/* OA-50 */
+	TOOL_COST = 700,	/* hundredths of a token (OA-129) */
+	TOOLS_MANY = 8
 };
 
 /* ---- names (OA-51) ---- */
@@ -446,6 +448,13 @@ static void put_examples(struct enc *e, const struct tool *t, size_t from)
 	}
 }
 
+/* Then they are estimated together: one by one they are as short as words that
+ * have to be read to the byte, and together as long as a conversation. */
+static int many_tools(const struct enc *e)
+{
+	return e->ntools >= TOOLS_MANY && e->c->kind != CALL_COUNT;
+}
+
 static void put_description(struct enc *e, const struct tool *t)
 {
 	size_t mark = e->b.n, from;
@@ -460,7 +469,8 @@ static void put_description(struct enc *e, const struct tool *t)
 		e->b.n = mark;
 		return;
 	}
-	cost_text(e, from);
+	if (!many_tools(e))
+		cost_text(e, from);
 	buf_chr(&e->b, '"');
 }
 
@@ -497,9 +507,10 @@ static void put_tool(struct enc *e, size_t i)
 		openai_schema(&e->b, e->c, t->schema);
 	else
 		buf_put(&e->b, str_of(known_tool(t).schema));
-	e->cost += estimate_text(name, e->flags->vocabulary) +
-	    estimate_text(str_from(buf_str(&e->b), from),
-	    e->flags->vocabulary) + 700;
+	if (!many_tools(e))
+		e->cost += estimate_text(name, e->flags->vocabulary) +
+		    estimate_text(str_from(buf_str(&e->b), from),
+		    e->flags->vocabulary) + TOOL_COST;
 	if (wants_strict(e, t))
 		buf_put(&e->b, S(",\"strict\":true"));
 	buf_put(&e->b, S("}}"));
@@ -528,19 +539,34 @@ static void put_choice(struct enc *e)
 	}
 }
 
+/* What stands around a tool is paid for by TOOL_COST. */
+static uint64_t cost_of_many(const struct enc *e, size_t from)
+{
+	const struct str around = S("{\"type\":\"function\",\"function\""
+	    ":{\"name\":\"\",\"description\":\"\",\"parameters\":}},");
+	enum vocabulary v = e->flags->vocabulary;
+	uint64_t all = estimate_near(str_from(buf_str(&e->b), from), v);
+	uint64_t frames = e->ntools * estimate_text(around, v);
+
+	return (all > frames ? all - frames : 0) + e->ntools * TOOL_COST;
+}
+
 void openai_put_tools(struct enc *e)
 {
-	size_t i, mark;
+	size_t i, mark, from;
 
 	if (!e->ntools)
 		return;
 	e->cost += 1200;
 	mark = openai_key(e, S("tools"));
+	from = e->b.n;
 	for (i = 0; i < e->ntools; i++) {
 		buf_chr(&e->b, i ? ',' : '[');
 		put_tool(e, i);
 	}
 	buf_chr(&e->b, ']');
+	if (many_tools(e))
+		e->cost += cost_of_many(e, from);
 	openai_key_end(e, S("tools"), mark);
 	if (e->choice != CHOICE_ABSENT && e->c->kind == CALL_MESSAGES) {
 		mark = openai_key(e, S("tool_choice"));

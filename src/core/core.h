@@ -307,7 +307,7 @@ uint64_t estimate_text(struct str s, enum vocabulary v);
 uint64_t estimate_jstr(struct jstr s, enum vocabulary v);	/* unescaped */
 /* JSON source text as it is in its compact form. */
 uint64_t estimate_json(struct str raw, enum vocabulary v);
-/* Escaped text, within a few percent when it is long, at an eighth of the
+/* Escaped text, within a few percent when it is long, at a sixteenth of the
  * cost: for what is shown until a service's own figures arrive. */
 uint64_t estimate_near(struct str s, enum vocabulary v);
 /* Tokens, rounded up once, of a request as the client sent it (OA-129): for

@@ -15,7 +15,8 @@ enum {
 	IMAGE_UNSEEN = 1600,	/* tokens, where only its address is known */
 	PIECE = 100,		/* a token, in our hundredths */
 	SAMPLE = 128,		/* bytes looked at ... */
-	SAMPLE_EVERY = 1024	/* ... out of so many, where near is enough */
+	SAMPLE_EVERY = 1024,	/* ... out of so many, where near is enough, */
+	SAMPLE_LONG = 2048	/* and out of so many in texts longer than this */
 };
 
 /* ---- bytes ---- */
@@ -528,11 +529,11 @@ uint64_t estimate_json(struct str raw, enum vocabulary v)
 uint64_t estimate_near(struct str s, enum vocabulary v)
 {
 	uint64_t sum = 0, seen = 0;
-	size_t at;
+	size_t at, step = s.n > SAMPLE_LONG ? SAMPLE_LONG : SAMPLE_EVERY;
 
 	if (s.n <= SAMPLE_EVERY)
 		return estimate(s, v, ESCAPED);
-	for (at = 0; at < s.n; at += SAMPLE_EVERY) {
+	for (at = 0; at < s.n; at += step) {
 		struct str window = str_head(str_from(s, at), SAMPLE);
 
 		sum += estimate(window, v, ESCAPED);

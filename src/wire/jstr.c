@@ -173,12 +173,15 @@ static int match(struct str s, struct str text, int *whole)
 	while (text.n) {
 		if (s.n == 0)
 			return 0;
-		utf8[0] = s.p[0];
-		n = used = 1;
-		if (s.p[0] == '\\') {
-			used = escape_read(s, &c);
-			n = encode(c, utf8);
+		if (s.p[0] != '\\') {
+			if (s.p[0] != text.p[0])
+				return 0;
+			s = str_from(s, 1);
+			text = str_from(text, 1);
+			continue;
 		}
+		used = escape_read(s, &c);
+		n = encode(c, utf8);
 		if (n > text.n)
 			return memcmp(utf8, text.p, text.n) == 0;
 		if (memcmp(utf8, text.p, n) != 0)
@@ -194,6 +197,9 @@ int jstr_eq(struct jstr s, struct str text)
 {
 	int whole;
 
+	/* Nearly all questions end at the first byte. */
+	if (s.raw.n && text.n && *s.raw.p != *text.p && *s.raw.p != '\\')
+		return 0;
 	/* An escape is always longer than what it stands for. */
 	if (s.raw.n < text.n || (s.raw.n == text.n && !str_eq(s.raw, text)))
 		return 0;

@@ -1,6 +1,6 @@
 /* bench.c -- what a request costs here, beside nginx passing the same bytes.
  *
- *	build/tests/bench/bench build/claudecodex /usr/sbin/nginx [ROUNDS]
+ *	build/tests/bench/bench build/claudecodex /usr/sbin/nginx [ROUNDS [LOAD]]
  *
  * One run on one machine: an upstream of our own, then rounds in which the
  * program and nginx take turns at the same loads. nginx has one process,
@@ -625,6 +625,8 @@ static void report_costs(int rounds)
 	printf("\n%-26s %8s %8s %7s   %s\n", "CPU, us", "ours", "nginx",
 	    "ratio", "must / good / reach for");
 	for (i = 0; i < COUNT(loads); i++) {
+		if (cost[i][0][0] <= 0)
+			continue;
 		for (r = 0; r < rounds; r++)
 			ratios[r] = cost[i][0][r] / cost[i][1][r];
 		a = median(cost[i][0], rounds);
@@ -753,7 +755,7 @@ int main(int argc, char **argv)
 	size_t i;
 
 	if (argc < 3 || rounds < 1 || rounds > ROUNDS_MAX) {
-		fprintf(stderr, "usage: bench PROGRAM NGINX [ROUNDS]\n");
+		fprintf(stderr, "usage: bench PROGRAM NGINX [ROUNDS [LOAD]]\n");
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
@@ -783,10 +785,17 @@ int main(int argc, char **argv)
 				/* Who is first changes from round to round. */
 				int who = (k + r) % 2;
 
+				if (argc > 4 && !strstr(loads[i].name,
+				    argv[4]))
+					continue;
 				cost[i][who][r] = measure(&t[who], i,
 				    loads[i].kind == SLOW ? &busy[who] : NULL);
 			}
 	report_costs(rounds);
+	if (argc > 4) {			/* one load, to look into */
+		clean();
+		return 0;
+	}
 	report_times(t);
 	printf("\n%-26s %8s %8s %7s\n", "", "ours", "nginx", "ratio");
 	printf("%-26s %8ld %8ld %7.2f   0.6 / 0.4 / 0.2\n", "kB (PSS) at rest",
