@@ -103,6 +103,8 @@ static inline void world_event(struct sink *s, const struct event *e)
 		world_number(&w->line, e->usage.cache_read, '/');
 		world_number(&w->line, e->usage.cache_write, '.');
 		break;
+	case EV_PIECE:
+		break;
 	case EV_MESSAGE_STOP: case EV_ERROR:
 		if (w->in_block && e->type == EV_MESSAGE_STOP)
 			w->broken = "the end inside a block";

@@ -43,8 +43,8 @@ struct world {
 	int in_block, pieces, ended;
 	struct usage usage, began;	/* at its end, at its start */
 	const char *broken;	/* an invariant of the stream */
-	struct buf line;
-	char line_room[WORLD_LINE];
+	struct buf line, shown;	/* shown: what only the owner sees (EV_PIECE) */
+	char line_room[WORLD_LINE], shown_room[WORLD_LINE];
 	char state[sizeof(struct openai_state)];
 	_Alignas(16) char arena_room[WORLD_ARENA];
 };
@@ -148,6 +148,16 @@ static inline void world_event(struct sink *s, const struct event *e)
 	case EV_ERROR:
 		w->ended = 1;
 		break;
+	case EV_PIECE:
+		if (e->index != w->c.answer.index + w->c.answer.open)
+			w->broken = "index of a piece";
+		buf_int(&w->shown, e->index);
+		buf_chr(&w->shown, ' ');
+		buf_put(&w->shown, e->name.raw);
+		buf_chr(&w->shown, ' ');
+		buf_put(&w->shown, e->text.raw);
+		buf_chr(&w->shown, ';');
+		break;
 	}
 }
 
@@ -195,6 +205,7 @@ static inline void world_call(struct world *w)
 	w->head.fields[0].name = S("content-type");
 	w->head.fields[0].value = w->content_type;
 	w->line = buf_on(w->line_room, sizeof w->line_room);
+	w->shown = buf_on(w->shown_room, sizeof w->shown_room);
 	w->in_block = w->pieces = w->ended = 0;
 	w->broken = NULL;
 	c->kind = kind;

@@ -86,6 +86,7 @@ struct slot {
 	unsigned char odd;	/* they don't begin with a brace */
 	unsigned char whole;	/* emitted in one piece, put right before */
 	unsigned char sent_sig;	/* it is in an envelope */
+	unsigned char unshown;	/* no EV_PIECE: one would be missing */
 	struct carry carry;
 	struct json_scan scan;
 	struct rope args;
@@ -139,6 +140,7 @@ struct openai_state {
 
 	/* Calls. */
 	struct slot *slots, *last_slot, *current, *open;
+	struct slot *shown;	/* the last whose pieces the owner saw */
 	size_t nslots;
 	struct jstr stray_sig;	/* signature that came before its call */
 	int finishing;		/* no more pieces will come */

@@ -313,6 +313,8 @@ static void slot_open(struct call *c, struct slot *s)
 	text_close(c);
 	calls_name(c, &name);
 	st->estimate += estimate_jstr(name, st->flags->vocabulary);
+	if (st->shown && st->shown != s)
+		st->shown->unshown = 1;
 	answer_open(&c->answer, B_TOOL_USE, (struct jstr){ slot_out(s) }, name);
 	s->state = SLOT_OPEN;
 	st->open = s;
@@ -464,6 +466,26 @@ static struct slot *args_after(struct call *c, struct slot *s,
 	return more;
 }
 
+/* What the client gets whole, the owner sees grow: of the call that comes
+ * next, from its beginning or not at all. */
+static void args_show(struct call *c, struct slot *s, struct str piece)
+{
+	struct openai_state *st = openai_state(c);
+	const struct slot *o = st->slots;
+
+	while (o && o->state == SLOT_CLOSED)
+		o = o->next;
+	if (!s->whole || st->whole || st->open || o != s || s->twin ||
+	    s->name.raw.n == 0 || s->id.raw.n == 0)
+		s->unshown = 1;
+	if (s->unshown)
+		return;
+	st->shown = s;
+	calls_id(c, s);
+	answer_piece(&c->answer, (struct jstr){ slot_out(s) }, s->name,
+	    (struct jstr){ piece });
+}
+
 /* Takes what belongs to the slot's arguments off the front of piece; how much
  * that was. */
 static size_t args_take(struct call *c, struct slot *s, struct jstr piece)
@@ -487,6 +509,7 @@ static size_t args_take(struct call *c, struct slot *s, struct jstr piece)
 	n = n < text.n ? escaped_length(scratch, piece.raw, n) : piece.raw.n;
 	taken = str_head(piece.raw, n);
 	rope_put(c, &s->args, taken);
+	args_show(c, s, taken);
 	st->estimate += estimate_jstr((struct jstr){ taken },
 	    st->flags->vocabulary);
 	return n;

@@ -101,6 +101,18 @@ void answer_signature(struct answer *an, struct jstr signature)
 	emit(an, &e);
 }
 
+void answer_piece(struct answer *an, struct jstr id, struct jstr name,
+    struct jstr piece)
+{
+	struct event e = { .type = EV_PIECE, .block = B_TOOL_USE, .id = id,
+	    .name = name, .text = piece };
+
+	if (an->ended || piece.raw.n == 0)
+		return;
+	e.index = an->index + an->open;
+	emit(an, &e);
+}
+
 void answer_redacted(struct answer *an, struct jstr data)
 {
 	struct event e = { .block = B_REDACTED_THINKING, .text = data };

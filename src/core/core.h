@@ -217,19 +217,22 @@ const char *stop_reason_name(enum stop_reason r);
 
 enum event_type {
 	EV_MESSAGE_START, EV_BLOCK_START, EV_TEXT, EV_THINKING, EV_SIGNATURE,
-	EV_INPUT, EV_BLOCK_STOP, EV_MESSAGE_DELTA, EV_MESSAGE_STOP, EV_ERROR
+	EV_INPUT, EV_BLOCK_STOP, EV_MESSAGE_DELTA, EV_MESSAGE_STOP, EV_ERROR,
+	EV_PIECE		/* for the owner's eyes alone: part of a call
+				 * that its client gets whole, later */
 };
 
 struct event {
 	enum event_type type;
-	int index;		/* of the block */
+	int index;		/* of the block; EV_PIECE: that it will have */
 	enum block_type block;	/* EV_BLOCK_START: text, thinking,
 				 * redacted_thinking, tool_use; others only
 				 * from an upstream that is passed through */
-	struct jstr text;	/* the delta; data of redacted_thinking. EV_INPUT:
-				 * a piece of JSON, escaped once more, as in
-				 * partial_json */
-	struct jstr id, name;	/* tool_use; EV_MESSAGE_START: message id */
+	struct jstr text;	/* the delta; data of redacted_thinking. EV_INPUT,
+				 * EV_PIECE: a piece of JSON, escaped once more,
+				 * as in partial_json */
+	struct jstr id, name;	/* tool_use, EV_PIECE; EV_MESSAGE_START: message
+				 * id */
 	struct jstr model;	/* EV_MESSAGE_START */
 	struct jstr toolset;	/* tool_use of a toolset; usually empty */
 	enum stop_reason stop;	/* EV_MESSAGE_DELTA */
@@ -268,6 +271,9 @@ void answer_open(struct answer *an, enum block_type type, struct jstr id,
 void answer_text(struct answer *an, struct jstr piece);	/* any open kind: the
 				 * delta type follows the block; empty: nothing */
 void answer_signature(struct answer *an, struct jstr signature);
+/* An EV_PIECE of the tool_use that will be the next block; in any state. */
+void answer_piece(struct answer *an, struct jstr id, struct jstr name,
+    struct jstr piece);
 void answer_redacted(struct answer *an, struct jstr data);	/* whole block */
 void answer_close(struct answer *an);	/* no block open: nothing */
 /* Closes, then message_delta and message_stop. */

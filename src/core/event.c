@@ -265,6 +265,8 @@ void event_write(struct buf *b, const struct event *e, struct str request_id,
 		fault_write(b, e->fault, request_id);
 		buf_put(b, S("\n\n"));
 		return;
+	case EV_PIECE:
+		return;
 	}
 }
 
@@ -404,6 +406,7 @@ void fold_event(struct fold *f, const struct event *e)
 		return;
 	case EV_MESSAGE_STOP:
 	case EV_ERROR:
+	case EV_PIECE:
 		return;
 	}
 }

@@ -52,6 +52,31 @@ static void begin_block(struct record *r, const struct event *e)
 	}
 }
 
+static int is_growing(const struct record *r, const struct event *e)
+{
+	struct label id;
+
+	label_jset(&id, e->id);
+	return r->growing.n && str_eq(label_str(&id), label_str(&r->growing));
+}
+
+/* A call that its client gets whole is shown as it grows. */
+static void show_piece(struct record *r, const struct event *e)
+{
+	if (!is_growing(r, e))
+		begin_block(r, e);
+	label_jset(&r->growing, e->id);
+	live_add(r->mon->journal, r->slot, e->text);
+}
+
+static void show_block(struct record *r, const struct event *e)
+{
+	r->shown = is_growing(r, e);
+	if (!r->shown)
+		begin_block(r, e);
+	r->growing.n = 0;
+}
+
 void events_answer(struct record *r, const struct event *e)
 {
 	struct journal *j = r->mon->journal;
@@ -60,12 +85,16 @@ void events_answer(struct record *r, const struct event *e)
 		return;
 	switch (e->type) {
 	case EV_BLOCK_START:
-		begin_block(r, e);
+		show_block(r, e);
+		break;
+	case EV_PIECE:
+		show_piece(r, e);
 		break;
 	case EV_TEXT:
 	case EV_THINKING:
 	case EV_INPUT:
-		live_add(j, r->slot, e->text);
+		if (!r->shown)
+			live_add(j, r->slot, e->text);
 		break;
 	case EV_MESSAGE_START:
 	case EV_SIGNATURE:

@@ -56,6 +56,8 @@ struct record {
 	size_t ntools;			/* calls made */
 	struct label tools[RECORD_TOOLS_MAX];
 	size_t text_bytes, thinking_bytes, input_bytes;
+	struct label growing;		/* id of a call whose pieces were shown */
+	int shown;			/* the open block is that call */
 	struct label prompt;		/* beginning of the last user text */
 	const struct notes *notes;	/* NULL: none */
 	struct fault fault;		/* status 0: none */

@@ -71,6 +71,7 @@ static void record_event(struct sink *s, const struct event *e)
 	case EV_SIGNATURE:
 	case EV_BLOCK_STOP:
 	case EV_MESSAGE_STOP:
+	case EV_PIECE:
 		break;
 	}
 }

@@ -121,9 +121,10 @@ static void tee(struct sink *s, const struct event *e)
 {
 	struct exchange *x = (struct exchange *)s;
 
-	note_times(x, e, loop_now());
+	if (e->type != EV_PIECE)
+		note_times(x, e, loop_now());
 	x->rec.sink.event(&x->rec.sink, e);
-	if (x->call.up->backend->passthrough)
+	if (x->call.up->backend->passthrough || e->type == EV_PIECE)
 		return;
 	if (x->req.stream)
 		stream_event(x->client, e);

@@ -28,7 +28,8 @@ static void hold(int cond)
 static void check_order(const struct event *e)
 {
 	hold(!w.ended);
-	hold(w.started || e->type == EV_MESSAGE_START || e->type == EV_ERROR);
+	hold(w.started || e->type == EV_MESSAGE_START || e->type == EV_ERROR ||
+	    e->type == EV_PIECE);
 	switch (e->type) {
 	case EV_MESSAGE_START:
 		hold(!w.started);
@@ -58,6 +59,9 @@ static void check_order(const struct event *e)
 		break;
 	case EV_MESSAGE_STOP:
 		w.ended = 1;
+		break;
+	case EV_PIECE:
+		hold(e->index == w.index + w.open);
 		break;
 	case EV_ERROR:
 		hold(!w.open || w.block == B_TOOL_USE);

@@ -485,6 +485,22 @@ static void buffered(void)
 	w.flags->buffer_args = 1;
 	stream("OA-89 in one piece", CALL(0, "c1", "lamp", "{ \\\"n\\\"")
 		MORE(0, ": 1}") END, "C{c1 lamp {\\\"n\\\":1}}" USED);
+	once(script("c Hi.\n" CALL(0, "c1", "lamp", "{ \\\"n\\\"")
+		MORE(0, ":1}") CALL(1, "c2", "sound", "{") MORE(1, "}") END),
+		0, 1);
+	T_STR(buf_str(&w.shown), S("1 lamp { \\\"n\\\";1 lamp :1};2 sound {;"
+		"2 sound };"), "OA-89 the owner sees the pieces");
+	once(script(CALL(0, "c1", "lamp", "{") CALL(1, "c2", "sound", "{")
+		MORE(0, "}") MORE(1, "}") END), 0, 1);
+	T_STR(buf_str(&w.shown), S("0 lamp {;0 lamp };"),
+		"OA-89 of one call at a time, from its beginning");
+	once(script(CALL(0, "c1", "lamp", "{") CALL(1, "c2", "sound", "{}")
+		MORE(0, "}") END), 0, 1);
+	T_STR(buf_str(&w.shown), S("0 lamp {;"),
+		"OA-89 no longer when another overtakes it");
+	once(script("t {\"index\":0,\"id\":\"c\",\"function\":{\"arguments\":"
+		"\"{\"}}\n" CALL(0, "c", "lamp", "}") END), 0, 1);
+	T_STR(buf_str(&w.shown), S(""), "OA-89 not without its name");
 	stream("OA-89 two", CALL(0, "c1", "lamp", "{") CALL(1, "c2", "sound",
 		"{}") MORE(0, "}") END, "C{c2 sound {}} C{c1 lamp {}}" USED);
 	stream("OA-88 buffered and cut", CALL(0, "c1", "lamp", "{\\\"n")
