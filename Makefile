@@ -38,7 +38,7 @@ SRC = $(sort $(wildcard src/*/*.c)) src/main.c
 OBJ = $(SRC:src/%.c=$(B)/obj/%.o)
 PURE = $(filter $(foreach f,base wire core backend,$(B)/obj/$f/%),$(OBJ))
 WEB = $(wildcard src/web/*)
-WEB_H = $(if $(WEB),$(B)/web.h)
+WEB_H = $(B)/web.h
 program = $(patsubst tests/%.c,$(B)/tests/%,$(sort $(wildcard $1)))
 UNIT = $(call program,tests/unit/*.c)
 GOLDEN = $(call program,tests/golden/run.c)

@@ -1,6 +1,6 @@
 /* embed.c -- turns files into a C header, at build time, on the host.
  *
- *	embed FILE... >web.h
+ *	embed [FILE...] >web.h
  *
  * The header defines for each file, by its name without folders:
  *
@@ -9,7 +9,7 @@
  *		const char *bytes;
  *		size_t n;
  *		const char *tag;	changes with the bytes; quoted, for an ETag
- *	} web_files[];
+ *	} web_files[];			and one more, whose name is empty
  *	enum { WEB_FILES };		how many
  *
  * SPDX-License-Identifier: MIT */
@@ -60,8 +60,8 @@ int main(int argc, char **argv)
 	uint64_t hash[64];
 	int i;
 
-	if (argc < 2 || argc > 64)
-		die("give it 1 to 63 files:", "FILE...");
+	if (argc > 64)
+		die("give it 63 files at most:", argv[64]);
 	puts("/* Made by tools/embed from src/web; changes here are lost. */");
 	for (i = 1; i < argc; i++)
 		hash[i] = embed(argv[i], i);
@@ -72,7 +72,8 @@ int main(int argc, char **argv)
 		printf("\t{ \"%s\", (const char *)web_bytes_%d, "
 			"sizeof(web_bytes_%d) - 1, \"\\\"%016" PRIx64 "\\\"\" },\n",
 			base_name(argv[i]), i, i, hash[i]);
-	printf("};\nenum { WEB_FILES = %d };\n", argc - 1);
+	printf("\t{ \"\", \"\", 0, \"\" }\n};\nenum { WEB_FILES = %d };\n",
+		argc - 1);
 	if (fflush(stdout) || ferror(stdout))
 		die("cannot write", "to stdout");
 	return 0;

@@ -32,11 +32,13 @@ struct str client_request_id(const struct client *c)
 static struct str reason(int status)
 {
 	static const struct { int status; const char *text; } table[] = {
-		{ 200, "OK" }, { 400, "Bad Request" }, { 401, "Unauthorized" },
+		{ 200, "OK" }, { 303, "See Other" },
+		{ 304, "Not Modified" }, { 400, "Bad Request" }, { 401, "Unauthorized" },
 		{ 402, "Payment Required" }, { 403, "Forbidden" },
 		{ 404, "Not Found" }, { 405, "Method Not Allowed" },
 		{ 408, "Request Timeout" }, { 413, "Content Too Large" },
-		{ 414, "URI Too Long" }, { 417, "Expectation Failed" },
+		{ 414, "URI Too Long" }, { 415, "Unsupported Media Type" },
+		{ 417, "Expectation Failed" },
 		{ 429, "Too Many Requests" },
 		{ 431, "Request Header Fields Too Large" },
 		{ 500, "Internal Server Error" }, { 501, "Not Implemented" },
@@ -193,6 +195,7 @@ static void next_request(struct proxy *p, struct client *c)
 	c->begun = c->in.n > 0;
 	c->said_continue = c->close = c->unread = 0;
 	c->x.stage = X_NONE;
+	c->page = NULL;
 	c->rest_at = p->now + REST_MS;
 	c->state = CLIENT_HEAD;
 	c->deadline = p->now + (c->begun ? p->config->header_ms :
@@ -256,6 +259,10 @@ static void dispatch(struct proxy *p, struct client *c)
 	case PATH_MODELS:
 		exchange_start(p, c, CALL_MODELS);
 		break;
+	case PATH_PAGE:
+		watch_start(p, c, rest);
+		break;
+	case PATH_REPLAY:
 	case PATH_NONE:
 	case PATH_BATCHES:		/* refused by their head */
 	case PATH_MODEL:
@@ -267,6 +274,34 @@ static void dispatch(struct proxy *p, struct client *c)
 		surface_answer(p, c, path, rest);
 		break;
 	}
+}
+
+static int needs_key(const struct proxy *p, const struct http_head *h,
+    enum path path)
+{
+	switch (path) {
+	case PATH_HEALTH:
+	case PATH_HELLO:
+	case PATH_EVENTS:
+		return 0;
+	case PATH_ROOT:
+		/* A browser is only sent on from here. */
+		return !str_eq(h->method, S("HEAD")) &&
+		    !surface_sends_on(p, h);
+	case PATH_PAGE:
+		/* With the token in the query: it is looked at there. */
+		return !watch_admits(p, h);
+	case PATH_NONE:
+	case PATH_MESSAGES:
+	case PATH_COUNT:
+	case PATH_MODELS:
+	case PATH_MODEL:
+	case PATH_METRICS:
+	case PATH_BATCHES:
+	case PATH_REPLAY:
+		break;
+	}
+	return 1;
 }
 
 /* What can be told from the head alone; OK to read the body. */
@@ -291,9 +326,14 @@ static int judge(struct proxy *p, struct client *c, struct fault *f)
 		    surface_methods(path));
 		return E_FAULT;
 	}
-	if (path != PATH_HEALTH && path != PATH_HELLO && path != PATH_EVENTS &&
-	    !(path == PATH_ROOT && str_eq(h->method, S("HEAD"))) &&
-	    guard_key(p, h, f) != OK)
+	if (path == PATH_REPLAY && !p->config->monitor_replay) {
+		FAULT(f, 404, S("replay is off; MONITOR_REPLAY=1 turns it "
+		    "on"));
+		return E_FAULT;
+	}
+	if (needs_key(p, h, path) && (path == PATH_PAGE ||
+	    path == PATH_REPLAY ? guard_monitor(p, h, f) :
+	    guard_key(p, h, f)) != OK)
 		return E_FAULT;
 	if (encoding.n && !str_ieq(encoding, S("identity"))) {
 		FAULT(f, 400, S("content-encoding "), str_head(encoding, 32),
@@ -669,6 +709,7 @@ static void late(struct proxy *p, struct client *c)
 		return;
 	case CLIENT_FREE:
 	case CLIENT_WORK:
+	case CLIENT_PAGE:
 	case CLIENT_REPLY:
 	case CLIENT_LINGER:
 		break;
@@ -685,6 +726,7 @@ unsigned client_want(const struct client *c)
 		return 0;
 	case CLIENT_HEAD:
 	case CLIENT_WORK:
+	case CLIENT_PAGE:
 		if (!c->fin && c->in.n < c->in.cap)
 			want |= WANT_READ;
 		break;
@@ -698,7 +740,7 @@ unsigned client_want(const struct client *c)
 	return want;
 }
 
-int64_t client_deadline(const struct client *c)
+int64_t client_deadline(const struct proxy *p, const struct client *c)
 {
 	int64_t at = c->deadline, x;
 
@@ -717,6 +759,13 @@ int64_t client_deadline(const struct client *c)
 		if (c->probe_at && c->probe_at < at)
 			at = c->probe_at;
 	}
+	if (c->state == CLIENT_PAGE) {
+		if (c->out_sent == c->out.n)
+			at = LOOP_NEVER;
+		x = watch_deadline(p, c);
+		if (x < at)
+			at = x;
+	}
 	return at;
 }
 
@@ -734,8 +783,8 @@ void client_turn(struct proxy *p, struct client *c, int readable,
 			client_close(p, c);
 		return;
 	}
-	if (readable && (c->state == CLIENT_HEAD || c->state == CLIENT_WORK) &&
-	    !read_ahead(p, c))
+	if (readable && (c->state == CLIENT_HEAD || c->state == CLIENT_WORK ||
+	    c->state == CLIENT_PAGE) && !read_ahead(p, c))
 		return;
 	if (writable && !flush(p, c))
 		return;
@@ -753,6 +802,9 @@ void client_turn(struct proxy *p, struct client *c, int readable,
 			break;
 		case CLIENT_WORK:
 			exchange_turn(p, c);
+			break;
+		case CLIENT_PAGE:
+			watch_turn(p, c);
 			break;
 		case CLIENT_REPLY:
 			after_reply(p, c);
@@ -773,7 +825,7 @@ void client_turn(struct proxy *p, struct client *c, int readable,
 		c->deadline = p->now + p->config->write_ms;
 	if (c->state == CLIENT_HEAD && c->large && p->now >= c->rest_at)
 		give_back(c);
-	if (p->now >= c->deadline && (c->state != CLIENT_WORK ||
-	    c->out_sent < c->out.n))
+	if (p->now >= c->deadline && ((c->state != CLIENT_WORK &&
+	    c->state != CLIENT_PAGE) || c->out_sent < c->out.n))
 		late(p, c);
 }

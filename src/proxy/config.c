@@ -11,6 +11,7 @@
 
 enum kind { TEXT, SECRET, PORT, MS, BYTES, NUMBER };
 enum { NO_DOTENV = 1 };		/* not taken from .env */
+enum { TOKEN_MIN = 8 };		/* shorter ones are guessed */
 
 enum set {
 	BACKEND, HOST, PORT_, NAMES, PROXY_KEY, OPENAI_KEY, OPENAI_URL,
@@ -18,7 +19,8 @@ enum set {
 	ANTHROPIC_URL, ANTHROPIC_MODEL, MODEL_MAP, CERT_FILE, HTTPS_PROXY,
 	NO_PROXY, HEADER_T, BODY_T, KEEPALIVE_T, WRITE_T, CONNECT_T, FIRST_T,
 	IDLE_T, DRAIN_T, LOG_DIR, LOG_MAX, LOG_BODIES, MONITOR_MEM,
-	RAW_MEM, MAX_BODY, MAX_MEMORY, MAX_CONN, NO_COLOR, SETS
+	RAW_MEM, MONITOR_TOKEN, MONITOR_REPLAY, MAX_BODY, MAX_MEMORY,
+	MAX_CONN, NO_COLOR, SETS
 };
 
 static const struct option {
@@ -106,6 +108,12 @@ static const struct option {
 	    "memory, at most 1g" },
 	[MAX_CONN] = { "MAX_CONNECTIONS", NULL, "--max-connections", NUMBER, 0,
 	    "", "clients served at once, up to 450; more wait" },
+	[MONITOR_TOKEN] = { "MONITOR_TOKEN", NULL, NULL, SECRET, 0, "",
+	    "opens the monitor: /dashboard?token=...; beyond this machine "
+	    "there is no monitor without" },
+	[MONITOR_REPLAY] = { "MONITOR_REPLAY", NULL, "--monitor-replay", NUMBER,
+	    0, "0", "1: the monitor may send a recorded request to another "
+	    "model" },
 	[NO_COLOR] = { "NO_COLOR", NULL, "--no-color", TEXT, 0, "",
 	    "any value: no colours on the console" }
 };
@@ -674,6 +682,27 @@ static int read_server(struct reader *r)
 	return OK;
 }
 
+/* Whoever sees the monitor sees every prompt: beyond this machine only with a
+ * token of its own. */
+static int read_monitor(struct reader *r)
+{
+	struct config *c = r->c;
+	uint64_t n;
+
+	c->monitor_token = value(c, MONITOR_TOKEN);
+	if (!http_value_ok(c->monitor_token))
+		return bad(r, MONITOR_TOKEN, S("holds control bytes"));
+	if (c->monitor_token.n && c->monitor_token.n < TOKEN_MIN)
+		return bad(r, MONITOR_TOKEN, S("is too short: it must have 8 "
+		    "characters at least"));
+	if (read_number(r, MONITOR_REPLAY, 0, 1, &n) != OK)
+		return E_FAULT;
+	c->monitor_replay = (int)n;
+	c->monitor_on = c->host.n == 0 || is_loopback(c->host) ||
+	    c->monitor_token.n > 0;
+	return OK;
+}
+
 static void keep_secrets(struct config *c)
 {
 	size_t s;
@@ -795,7 +824,8 @@ int config_load(struct config *c, const struct config_input *in,
 	c->no_proxy = value(c, NO_PROXY);
 	c->colour = value(c, NO_COLOR).n ? 0 : -1;
 	if (read_server(&r) != OK || read_times(&r) != OK ||
-	    read_limits(&r) != OK || read_proxy(&r) != OK ||
+	    read_limits(&r) != OK || read_monitor(&r) != OK ||
+	    read_proxy(&r) != OK ||
 	    set_up_all(&r) != OK)
 		return E_FAULT;
 	keep_secrets(c);

@@ -66,6 +66,9 @@ struct config {
 	int colour;		/* -1: by the terminal */
 	struct str secrets[SECRETS_MAX];	/* known values, for masking */
 	size_t nsecrets;
+	int monitor_on;		/* /dashboard answers */
+	int monitor_replay;	/* and may send requests of its own */
+	struct str monitor_token;	/* empty: none asked */
 	int check;		/* --check was given */
 	int demo_by_default;	/* nothing was configured */
 	struct str warnings[8];	/* said at start and by --check */

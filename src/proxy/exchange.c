@@ -28,7 +28,7 @@ static void fail(struct proxy *p, struct client *c);
 
 /* ---- towards the client ----------------------------------------------- */
 
-static void chunk_begin(struct client *c)
+void chunk_begin(struct client *c)
 {
 	if (c->x.chunk || c->head.minor == 0)
 		return;
@@ -37,7 +37,7 @@ static void chunk_begin(struct client *c)
 }
 
 /* Everything since chunk_begin leaves as one chunk: one turn, one write. */
-static void chunk_end(struct client *c)
+void chunk_end(struct client *c)
 {
 	static const char hex[] = "0123456789abcdef";
 	size_t from = c->x.chunk, n = c->out.n - from;
@@ -56,7 +56,7 @@ static void chunk_end(struct client *c)
 	buf_put(&c->out, S("\r\n"));
 }
 
-static void last_chunk(struct client *c)
+void last_chunk(struct client *c)
 {
 	chunk_end(c);
 	if (c->head.minor >= 1)

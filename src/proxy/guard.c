@@ -5,7 +5,12 @@
  * posts across sites by Origin or Sec-Fetch-Site. All are looked at before
  * routing, on every path. No Access-Control field is ever sent.
  *
+ * The monitor shows every prompt, so it asks for more: beyond this machine's own
+ * names a token, which a browser holds as a cookie, and where only the proxy's
+ * key is set, that key.
+ *
  * SPDX-License-Identifier: MIT */
+#include "../wire/sha256.h"
 #include "proxy.h"
 
 /* Host without port; the brackets of an IPv6 address stay off. */
@@ -130,4 +135,116 @@ int guard_key(const struct proxy *p, struct http_head *h, struct fault *f)
 	    "PROXY_API_KEY as x-api-key or Bearer token"));
 	f->should_retry = 0;
 	return E_FAULT;
+}
+
+/* ---- the monitor ------------------------------------------------------ */
+
+/* Cookies know no ports: two proxies on one machine must not take each
+ * other's. */
+static void put_cookie_name(const struct proxy *p, struct buf *b)
+{
+	buf_put(b, S("claudecodex_"));
+	buf_u64(b, p->config->port);
+}
+
+/* Of the token its hash: who reads a cookie must not learn what was typed. */
+static void put_cookie_value(const struct proxy *p, struct buf *b)
+{
+	unsigned char hash[SHA256_SIZE];
+
+	hmac_sha256(hash, p->config->monitor_token, S("claudecodex monitor"));
+	buf_hex(b, (struct str){ (const char *)hash, sizeof hash });
+}
+
+void guard_cookie(const struct proxy *p, struct buf *b)
+{
+	buf_put(b, S("set-cookie: "));
+	put_cookie_name(p, b);
+	buf_chr(b, '=');
+	put_cookie_value(p, b);
+	buf_put(b, S("; HttpOnly; SameSite=Strict; Path=/\r\n"));
+}
+
+static int has_cookie(const struct proxy *p, struct str field)
+{
+	char name_text[32], value_text[2 * SHA256_SIZE];
+	struct buf name = buf_on(name_text, sizeof name_text);
+	struct buf value = buf_on(value_text, sizeof value_text);
+	struct str one, key;
+	int found = 0;
+
+	put_cookie_name(p, &name);
+	put_cookie_value(p, &value);
+	while (str_cut(&field, ';', &one)) {
+		one = str_trim(one);
+		str_cut(&one, '=', &key);
+		if (str_eq(key, buf_str(&name)))
+			found |= str_eq_secret(one, buf_str(&value));
+	}
+	return found;
+}
+
+int guard_token(const struct proxy *p, struct str token)
+{
+	return p->config->monitor_token.n &&
+	    str_eq_secret(token, p->config->monitor_token);
+}
+
+static int may_watch(const struct proxy *p, struct http_head *h,
+    struct fault *f)
+{
+	struct str host = host_of(h->authority.n ? h->authority :
+	    http_field(h, S("host")));
+	struct str bearer = http_field(h, S("authorization"));
+	struct sock_addr a;
+
+	if (p->config->monitor_token.n) {
+		if (has_cookie(p, http_field(h, S("cookie"))))
+			return OK;
+		if (str_istarts(bearer, S("bearer ")) && guard_token(p,
+		    str_trim(str_from(bearer, 7))))
+			return OK;
+		FAULT(f, 401, S("the monitor asks for its token: open "
+		    "/dashboard?token=... once with MONITOR_TOKEN, or send "
+		    "it as Bearer token"));
+		return E_FAULT;
+	}
+	/* A name of SERVER_NAMES leads here from elsewhere. */
+	if (host.n && !str_ieq(host, S("localhost")) &&
+	    (sock_addr_parse(&a, host, 0) != OK ||
+	    !sock_addr_is_loopback(&a))) {
+		FAULT(f, 403, S("under this name the monitor is off until "
+		    "MONITOR_TOKEN is set"));
+		return E_FAULT;
+	}
+	return guard_key(p, h, f);
+}
+
+int guard_monitor(const struct proxy *p, struct http_head *h, struct fault *f)
+{
+	struct str type = http_field(h, S("content-type"));
+
+	if (!p->config->monitor_on) {
+		FAULT(f, 404, S("the monitor is off: beyond this machine it "
+		    "needs MONITOR_TOKEN"));
+		return E_FAULT;
+	}
+	if (may_watch(p, h, f) != OK)
+		return E_FAULT;
+	if (!str_eq(h->method, S("POST")))
+		return OK;
+	/* What spends money is asked by our own page, or by somebody who
+	 * takes pains to look like it; never by a form. */
+	if (http_field(h, S("origin")).n == 0 ||
+	    !str_ieq(http_field(h, S("sec-fetch-site")), S("same-origin"))) {
+		FAULT(f, 403, S("this is for the monitor's own page: origin "
+		    "and sec-fetch-site: same-origin are required"));
+		return E_FAULT;
+	}
+	type = str_trim(str_head(type, str_chr(type, ';')));
+	if (!str_ieq(type, S("application/json"))) {
+		FAULT(f, 415, S("content-type must be application/json"));
+		return E_FAULT;
+	}
+	return OK;
 }

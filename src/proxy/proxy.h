@@ -8,6 +8,7 @@
  *	client.c	HTTP server side: heads, bodies, replies, keep-alive
  *	guard.c		who may talk to us: Host, Origin, key
  *	surface.c	paths that are answered here
+ *	watch.c		the monitor's answers, piece by piece
  *	exchange.c	a request on its way to a backend, its answer back
  *	upstream.c	pool, connect, proxy CONNECT, TLS, bytes
  *	memory.c	slots: mapped at start, handed back, the ceiling
@@ -16,6 +17,7 @@
 #ifndef PROXY_H
 #define PROXY_H
 
+#include "../monitor/page.h"
 #include "../net/helper.h"
 #include "../net/loop.h"
 #include "../net/tls.h"
@@ -175,6 +177,11 @@ void exchange_turn(struct proxy *p, struct client *c);
 /* What the exchange waits for on its upstream connection. */
 unsigned exchange_want(const struct client *c);
 int64_t exchange_deadline(const struct client *c);
+/* What is written to c->out between the two leaves as one chunk, where the
+ * client speaks HTTP/1.1. last_chunk ends the body too. */
+void chunk_begin(struct client *c);
+void chunk_end(struct client *c);
+void last_chunk(struct client *c);
 /* The client is gone: upstream closed at once, record written. */
 void exchange_cancel(struct proxy *p, struct client *c);
 
@@ -185,6 +192,7 @@ enum client_state {
 	CLIENT_HEAD,		/* waits for a request or reads its head */
 	CLIENT_BODY,
 	CLIENT_WORK,		/* an exchange is running */
+	CLIENT_PAGE,		/* the monitor's answer is made as it is taken */
 	CLIENT_REPLY,		/* the whole answer is in out */
 	CLIENT_LINGER		/* closing: let the peer read our last words */
 };
@@ -214,6 +222,7 @@ struct client {
 	int fin;		/* the peer ended its direction */
 	int64_t probe_at;	/* look whether it is really gone; 0: no */
 	char request_id[ID_MAX];
+	struct page *page;	/* CLIENT_PAGE; in the arena */
 	struct exchange x;
 };
 
@@ -221,7 +230,7 @@ void client_accept(struct proxy *p, int fd, const struct sock_addr *peer);
 void client_turn(struct proxy *p, struct client *c, int readable,
     int writable);
 unsigned client_want(const struct client *c);
-int64_t client_deadline(const struct client *c);
+int64_t client_deadline(const struct proxy *p, const struct client *c);
 void client_close(struct proxy *p, struct client *c);
 struct str client_request_id(const struct client *c);
 
@@ -245,21 +254,30 @@ int guard_check(const struct proxy *p, const struct http_head *h,
 /* The key, where one is configured: x-api-key or Bearer. The field that bore
  * it is emptied: it is ours, and no upstream's to see. */
 int guard_key(const struct proxy *p, struct http_head *h, struct fault *f);
+/* What the monitor's paths ask beyond guard_check: that it is on, a token or
+ * key, and of a POST that it comes from our page. */
+int guard_monitor(const struct proxy *p, struct http_head *h,
+    struct fault *f);
+/* Whether it is MONITOR_TOKEN, and the field that keeps it in a browser. */
+int guard_token(const struct proxy *p, struct str token);
+void guard_cookie(const struct proxy *p, struct buf *b);
 
 /* ---- surface.c -------------------------------------------------------- */
 
 enum path {
 	PATH_NONE, PATH_MESSAGES, PATH_COUNT, PATH_MODELS, PATH_MODEL,
 	PATH_HEALTH, PATH_ROOT, PATH_HELLO, PATH_EVENTS, PATH_METRICS,
-	PATH_BATCHES
+	PATH_BATCHES, PATH_PAGE, PATH_REPLAY
 };
 
 /* Which path, by the decoded path with duplicate slashes collapsed. *rest:
- * what follows PATH_MODEL's prefix. text: CLIENT's arena keeps it. */
+ * what follows the prefix of PATH_MODEL and PATH_PAGE. text: CLIENT's arena keeps it. */
 enum path surface_path(struct client *c, struct str *rest);
 /* Methods of a path: "GET, HEAD". */
 struct str surface_methods(enum path path);
 int surface_allows(enum path path, struct str method);
+/* Whether GET / is a browser's, to be sent on to the monitor. */
+int surface_sends_on(const struct proxy *p, const struct http_head *h);
 /* Answers what needs no upstream. */
 void surface_answer(struct proxy *p, struct client *c, enum path path,
     struct str rest);
@@ -267,6 +285,18 @@ void surface_metrics(struct proxy *p, struct client *c);
 /* GET /v1/models, with what the upstream listed. */
 void surface_models(struct proxy *p, struct client *c, const struct str *ids,
     size_t n);
+
+/* ---- watch.c ---------------------------------------------------------- */
+
+/* Whether a request brings the monitor's token in its query: watch_start then
+ * looks at it. */
+int watch_admits(const struct proxy *p, const struct http_head *h);
+/* The monitor's paths, but for replay. rest: what follows /dashboard. May
+ * set CLIENT_PAGE. */
+void watch_start(struct proxy *p, struct client *c, struct str rest);
+/* Does what can be done now. */
+void watch_turn(struct proxy *p, struct client *c);
+int64_t watch_deadline(const struct proxy *p, const struct client *c);
 
 /* ---- check.c ---------------------------------------------------------- */
 

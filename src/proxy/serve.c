@@ -81,7 +81,7 @@ static int64_t collect_wants(struct proxy *p, int64_t wake)
 		if (c->state == CLIENT_FREE)
 			continue;
 		loop_want(&p->loop, c->fd, client_want(c));
-		wake = earlier(wake, client_deadline(c));
+		wake = earlier(wake, client_deadline(p, c));
 		if (c->x.stage == X_NONE || !c->x.conn)
 			continue;
 		loop_want(&p->loop, c->x.conn->fd,
@@ -123,7 +123,7 @@ static void serve(struct proxy *p)
 			continue;
 		r = loop_readable(&p->loop, c->fd);
 		w = loop_writable(&p->loop, c->fd);
-		if (r || w || conn_ready(p, c) || p->now >= client_deadline(c))
+		if (r || w || conn_ready(p, c) || p->now >= client_deadline(p, c))
 			client_turn(p, c, r, w);
 	}
 }

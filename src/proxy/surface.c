@@ -24,7 +24,9 @@ static const struct {
 	{ "/", PATH_ROOT, "GET, HEAD" },
 	{ "/api/hello", PATH_HELLO, "GET, HEAD" },
 	{ "/api/event_logging/batch", PATH_EVENTS, "POST" },
-	{ "/metrics", PATH_METRICS, "GET, HEAD" }
+	{ "/metrics", PATH_METRICS, "GET, HEAD" },
+	{ "/dashboard/replay", PATH_REPLAY, "POST" },
+	{ "/dashboard", PATH_PAGE, "GET, HEAD" }
 };
 
 enum path surface_path(struct client *c, struct str *rest)
@@ -49,6 +51,10 @@ enum path surface_path(struct client *c, struct str *rest)
 			return surface[i].id;
 	if (str_starts(path, S("/v1/messages/batches")))
 		return PATH_BATCHES;
+	if (str_starts(path, S("/dashboard/"))) {
+		*rest = arena_str(&c->a, str_from(path, 10));
+		return PATH_PAGE;
+	}
 	if (!str_starts(path, S("/v1/models/")))
 		return PATH_NONE;
 	*rest = arena_str(&c->a, str_from(path, 11));
@@ -84,9 +90,18 @@ static const char landing[] =
 "<p>Point Claude Code at it:</p>"
 "<pre>export ANTHROPIC_BASE_URL=http://localhost:%\n"
 "export CLAUDE_CODE_GATEWAY_HINT_HEADERS=1\nclaude</pre>"
-"<p>Every request shows on the console that runs it. "
+"<p>Every request shows on the console that runs it; its page needs "
+"MONITOR_TOKEN here. "
 "<a href=\"/health\">health</a>, <a href=\"/v1/models\">models</a>.</p>"
 "</body></html>\n";
+
+int surface_sends_on(const struct proxy *p, const struct http_head *h)
+{
+	struct str accept = http_field(h, S("accept"));
+
+	return p->config->monitor_on &&
+	    str_ifind(accept, S("text/html")) < accept.n;
+}
 
 static void answer_root(struct proxy *p, struct client *c)
 {
@@ -100,6 +115,11 @@ static void answer_root(struct proxy *p, struct client *c)
 		    str_eq(c->head.method, S("HEAD")) ? S("") :
 		    S("{\"name\":\"claudecodex\",\"version\":\"" VERSION
 		    "\",\"messages\":\"/v1/messages\"}"));
+		return;
+	}
+	if (surface_sends_on(p, &c->head)) {
+		reply(c, 303, S(""), S("location: /dashboard\r\n"
+		    "cache-control: no-store\r\n"), S(""));
 		return;
 	}
 	str_cut(&text, '%', &part);
@@ -201,6 +221,8 @@ void surface_answer(struct proxy *p, struct client *c, enum path path,
 	case PATH_MESSAGES:
 	case PATH_COUNT:
 	case PATH_MODELS:
+	case PATH_PAGE:
+	case PATH_REPLAY:
 		break;
 	}
 	FAULT(&f, 404, S("there is nothing at this path"));
