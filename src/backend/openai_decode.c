@@ -21,12 +21,12 @@ size_t openai_state_size(void)
 
 /* ---- failing ----------------------------------------------------------- */
 
-/* Sends what is held back, so that nothing received is lost. A call stays
- * open: its client must not run half of it. */
+/* Sends what is held back, so that nothing received is lost. The block stays
+ * open: a client must not take half of it for the whole. */
 static void let_go(struct call *c)
 {
 	if (c->answer.started && !openai_state(c)->open)
-		text_close(c);
+		text_flush(c);
 }
 
 static int fail(struct call *c, int status, struct str what)

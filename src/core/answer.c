@@ -148,9 +148,9 @@ void answer_error(struct answer *an, const struct fault *f)
 
 	if (an->ended)
 		return;
-	/* The end of a tool block is what makes a client run the call. */
-	if (an->block == B_TEXT || an->block == B_THINKING)
-		answer_close(an);
+	/* The open block stays open, as Anthropic leaves it. Its end would
+	 * make a client run half a call, and keep half a text: Claude Code
+	 * then asks for the rest only, instead of for the answer again. */
 	an->ended = 1;
 	emit(an, &e);
 }

@@ -280,8 +280,8 @@ void answer_close(struct answer *an);	/* no block open: nothing */
 void answer_finish(struct answer *an, enum stop_reason stop,
     struct jstr stop_sequence, struct jstr explanation,
     const struct usage *usage);
-/* Closes an open text or thinking block (a tool block stays open, so that no
- * client runs half a call), then the error event; nothing follows. */
+/* The error event; nothing follows, and an open block stays open, so that no
+ * client takes half a call or half a text for a whole one. */
 void answer_error(struct answer *an, const struct fault *f);
 
 /* One event as Anthropic's SSE. request_id goes into errors. edits: the

@@ -109,8 +109,13 @@ int main(void)
 
 	a = fresh();
 	answer_open(a, B_TEXT, none, none);
+	answer_text(a, j("x"));
 	answer_error(a, &f);
-	LOG("S B0T .0 E", "an error closes a text");
+	LOG("S B0T t0(x) E", "half a text stays open: no client keeps it");
+	a = fresh();
+	answer_open(a, B_THINKING, none, none);
+	answer_error(a, &f);
+	LOG("S B0H E", "half a thought as well");
 	a = fresh();
 	answer_open(a, B_TOOL_USE, j("i"), j("n"));
 	answer_text(a, j("{"));

@@ -161,7 +161,7 @@ static void plain_text(void)
 	T_INT(w.notes.n, 1, "OA-74 with a note");
 	stream("OA-74 three in a row are an error", "c a\ndata: oops\ndata: {\n"
 		"data: x\n" END,
-		"T{a} !502 api_error upstream local: its stream isn't JSON");
+		"T{a!502 api_error upstream local: its stream isn't JSON");
 	stream("OA-76 chunks without choices", "data: {\"id\":\"x\"}\n"
 		"data: {\"choices\":[],\"prompt_filter_results\":[]}\nc a\n"
 		END, "T{a}" OUT);
@@ -621,9 +621,9 @@ static void ends(void)
 {
 	world_init(&w);
 	stream("OA-93 [DONE] alone", "c a\nD", "T{a} end_turn 0/0/0/?.");
-	cut_off("OA-93 cut", "c a", "T{a} !502 api_error upstream local: it "
+	cut_off("OA-93 cut", "c a", "T{a!502 api_error upstream local: it "
 		"closed the stream early");
-	stream("OA-93 no finish, generic", "c a", "T{a} !502 api_error "
+	stream("OA-93 no finish, generic", "c a", "T{a!502 api_error "
 		"upstream local: it closed the stream early");
 	stream("OA-93 a complete call", CALL(0, "c1", "lamp", "{}"),
 		"C{c1 lamp {}} tool_use 0/0/0/?.");
@@ -643,16 +643,16 @@ static void ends(void)
 		" prompt is too long: 5000 tokens > 4096 maximum");
 	w.flags->profile = P_OLLAMA;
 	stream("OA-93 no finish, ollama", "c a", "T{a} end_turn 5000/0/0/?.");
-	cut_off("OA-93 cut, ollama", "c a", "T{a} !502 api_error upstream "
+	cut_off("OA-93 cut, ollama", "c a", "T{a!502 api_error upstream "
 		"local: it closed the stream early");
 	world_init(&w);
 	stream("OA-95 error object", "c a\ndata: {\"error\":{\"message\":"
 		"\"boom\",\"code\":503}}\nc b\nD",
-		"T{a} !529 overloaded_error upstream local: boom");
+		"T{a!529 overloaded_error upstream local: boom");
 	stream("OA-95 error text", "c a\ndata: {\"error\":\"boom\"}",
-		"T{a} !500 api_error upstream local: boom");
+		"T{a!500 api_error upstream local: boom");
 	stream("OA-95 event: error", "c a\nevent: error\ndata: {\"message\":"
-		"\"boom\"}", "T{a} !502 api_error upstream local: it closed the "
+		"\"boom\"}", "T{a!502 api_error upstream local: it closed the "
 		"stream early");
 	play("OA-95 event: error", S("event: error\ndata: {\"message\":\"boom\"}"
 		"\n\n"), 1, "!500 api_error upstream local: boom");
@@ -660,8 +660,8 @@ static void ends(void)
 		1, "!500 api_error upstream local: boom");
 	stream("OA-95 in the choice", "c a\ndata: {\"choices\":[{\"index\":0,"
 		"\"delta\":{},\"error\":{\"code\":429,\"message\":\"slow\"}}]}",
-		"T{a} !429 rate_limit_error upstream local: slow");
-	stream("OA-95 finish error", "c a\nf error\nD", "T{a} !502 api_error "
+		"T{a!429 rate_limit_error upstream local: slow");
+	stream("OA-95 finish error", "c a\nf error\nD", "T{a!502 api_error "
 		"upstream local: the model stopped with an error");
 	stream("OA-110 length", "c a\nf length\nu 10 5 15\nD",
 		"T{a} max_tokens 10/0/0/5.");
