@@ -44,8 +44,11 @@ function cutUp(s, size) {
 	return out;
 }
 
+const promptOf = (body) =>
+	Math.ceil(JSON.stringify(body.messages).length / 4);
+
 function usageOf(shape, body, a) {
-	const prompt = 100 + Math.ceil(JSON.stringify(body.messages).length / 4);
+	const prompt = promptOf(body);
 	const out = 20 + Math.ceil(JSON.stringify(a).length / 4);
 	const u = { prompt_tokens: prompt, completion_tokens: out,
 		total_tokens: prompt + out };
@@ -53,7 +56,8 @@ function usageOf(shape, body, a) {
 	if (shape === 'gemini')
 		u.total_tokens += 17;	/* thoughts, in no other count */
 	if (shape === 'openai') {
-		u.prompt_tokens_details = { cached_tokens: 64 };
+		u.prompt_tokens_details = {
+			cached_tokens: Math.min(64, prompt >> 1) };
 		u.completion_tokens_details = { reasoning_tokens: 8 };
 	}
 	return u;
@@ -246,7 +250,7 @@ export class Upstream {
 	}
 	/* What the answer may hold; vLLM counts it on top of the prompt. */
 	tooLong(body) {
-		const prompt = Math.ceil(JSON.stringify(body.messages).length / 4);
+		const prompt = promptOf(body);
 		const max = body.max_tokens ?? body.max_completion_tokens ?? 0;
 
 		if (max > this.most)
