@@ -435,7 +435,7 @@ static void begin_request(struct proxy *p, struct client *c, size_t end)
 static void read_head(struct proxy *p, struct client *c)
 {
 	struct str in = buf_str(&c->in);
-	size_t skip = 0, end;
+	size_t skip = 0, end, from;
 	int status;
 
 	/* Blank lines before a request are ignored (RFC 9112 section 2.2),
@@ -453,14 +453,15 @@ static void read_head(struct proxy *p, struct client *c)
 		c->begun = 1;
 		c->deadline = p->now + p->config->header_ms;
 	}
-	end = http_head_end(in, c->looked);
+	from = c->looked;
+	end = http_head_end(in, from);
 	c->looked = in.n;
 	if (end) {
 		c->looked = 0;
 		begin_request(p, c, end);
 		return;
 	}
-	status = http_request_partial(in);
+	status = http_request_partial(in, from);
 	if (status == OK && in.n >= HTTP_HEAD_MAX)
 		status = 431;
 	if (status == OK)

@@ -715,7 +715,7 @@ static void begin_content(struct exchange *x)
 static void read_answer_head(struct proxy *p, struct client *c)
 {
 	struct exchange *x = &c->x;
-	size_t end;
+	size_t end, from;
 	long n;
 
 	n = conn_recv(x->conn, x->in.p + x->in.n, READ_MAX);
@@ -735,8 +735,9 @@ static void read_answer_head(struct proxy *p, struct client *c)
 		begin_content(x);
 	if (x->stage != X_HEAD)
 		return;
+	from = x->looked;
 	x->looked = x->in.n;
-	if (http_response_partial(buf_str(&x->in)) != OK ||
+	if (http_response_partial(buf_str(&x->in), from) != OK ||
 	    x->interim > INTERIM_MAX) {
 		FAULT(&x->call.fault, 502, S("upstream "), x->call.up->name,
 		    S(" sent what is no HTTP/1.1 head, or too large a one"));

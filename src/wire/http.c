@@ -385,17 +385,36 @@ size_t http_head_end(struct str in, size_t from)
 	return n == rest.n ? 0 : in.n - rest.n + n + 4;
 }
 
-int http_request_partial(struct str in)
+/* Whether the bytes past from only lengthen a field line, in a head that was
+ * good up to there: then nothing new can be wrong with it. Lines are few, so
+ * a head that comes byte by byte isn't read over and over. */
+static int only_longer(struct str in, size_t from, enum kind kind)
+{
+	size_t start = kind == REQUEST && str_starts(in, S("\r\n")) ? 2 : 0;
+
+	if (from <= start || from > in.n || in.n >= HTTP_HEAD_MAX ||
+	    in.p[from - 1] == '\r' ||
+	    !memchr(in.p + start, '\n', from - start))
+		return 0;
+	while (from < in.n && !is_ctl((unsigned char)in.p[from]))
+		from++;
+	return from == in.n;
+}
+
+int http_request_partial(struct str in, size_t from)
 {
 	struct http_head h;
 	const char *why;
 	size_t at;
-	int status = scan(&h, in, REQUEST, &at, &why);
+	int status;
 
+	if (only_longer(in, from, REQUEST))
+		return OK;
+	status = scan(&h, in, REQUEST, &at, &why);
 	return status == E_MORE ? OK : status;
 }
 
-int http_response_partial(struct str in)
+int http_response_partial(struct str in, size_t from)
 {
 	struct str start = str_head(S("HTTP/1."), in.n);
 	struct http_head h;
@@ -405,6 +424,8 @@ int http_response_partial(struct str in)
 
 	if (!str_starts(in, start))
 		return E_BAD;
+	if (only_longer(in, from, RESPONSE))
+		return OK;
 	status = scan(&h, in, RESPONSE, &at, &why);
 	return status == E_MORE ? OK : status == OK ? OK : E_BAD;
 }

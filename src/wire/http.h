@@ -50,11 +50,11 @@ size_t http_head_end(struct str in, size_t from);
 
 /* Judges a head that isn't complete: OK, or a status to refuse with (400 for
  * bytes that can't start a request such as a TLS hello or an HTTP/2 preface,
- * 414, 431). */
-int http_request_partial(struct str in);
+ * 414, 431). from: how much of it a previous call found good. */
+int http_request_partial(struct str in, size_t from);
 /* The same for a response: OK, or E_BAD for bytes that can't become a head (a
  * TLS alert, HTTP/2, bare LF) or one that grew too large. */
-int http_response_partial(struct str in);
+int http_response_partial(struct str in, size_t from);
 
 /* Parses a complete head (up to and including the empty line). Returns 0 or
  * the status to refuse with: 400, 414, 417, 431, 501, 505; *why gets a static text.
