@@ -623,8 +623,11 @@ static int check_fields(struct enc *e)
 
 	if (json_count(json_get(root, S("mcp_servers"))))
 		return refuse_field(e, S("mcp_servers"));
-	if (json_type(v) == JSON_OBJECT || json_type(v) == JSON_STRING)
-		return refuse_field(e, S("thread"));
+	if (json_type(v) == JSON_OBJECT || json_type(v) == JSON_STRING) {
+		refuse_field(e, S("thread"));
+		e->c->fault.code = "thread_unsupported_request";
+		return E_FAULT;
+	}
 	if (json_type(json_get(root, S("compaction"))) == JSON_OBJECT)
 		return refuse_field(e, S("compaction"));
 	v = json_get(root, S("container"));

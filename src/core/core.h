@@ -19,6 +19,7 @@ struct fault {
 	const char *type;	/* Anthropic's error type; static */
 	int retry_after;	/* seconds; -1: not stated */
 	int should_retry;	/* x-should-retry: 0 false, 1 true, -1 absent */
+	const char *code;	/* error.details.error_code; static; NULL: none */
 	size_t n;
 	char text[FAULT_TEXT_MAX];	/* well-formed UTF-8, not escaped */
 };

@@ -67,6 +67,7 @@ void fault_set(struct fault *f, int status, const struct str *parts, size_t n)
 	f->type = fault_type(status);
 	f->retry_after = -1;
 	f->should_retry = -1;
+	f->code = NULL;
 }
 
 struct str fault_text(const struct fault *f)
@@ -80,6 +81,11 @@ void fault_write(struct buf *b, const struct fault *f, struct str request_id)
 	json_quote(b, str_of(f->type));
 	buf_put(b, S(",\"message\":"));
 	json_quote(b, fault_text(f));
+	if (f->code) {
+		buf_put(b, S(",\"details\":{\"error_code\":"));
+		json_quote(b, str_of(f->code));
+		buf_chr(b, '}');
+	}
 	buf_put(b, S("},\"request_id\":"));
 	json_quote(b, request_id);
 	buf_chr(b, '}');

@@ -337,8 +337,8 @@ static int judge(struct proxy *p, struct client *c, struct fault *f)
 		return E_FAULT;
 	if (encoding.n && !str_ieq(encoding, S("identity"))) {
 		FAULT(f, 400, S("content-encoding "), str_head(encoding, 32),
-		    S(" is not supported (request_body_encoding_unsupported): "
-		    "send the body as it is"));
+		    S(" is not supported: send the body as it is"));
+		f->code = "request_body_encoding_unsupported";
 		return E_FAULT;
 	}
 	if (h->framing == HTTP_COUNTED && h->length > p->config->max_body) {

@@ -271,19 +271,17 @@ static size_t offers(struct proxy *p, struct client *c, struct offer *list,
     const struct str *ids, size_t nids)
 {
 	const struct config *cfg = p->config;
+	struct str own = cfg->upstreams[cfg->chosen].model;
 	size_t i, n = 0;
 
 	for (i = 0; i < cfg->nroutes; i++)
 		if (!cfg->routes[i].glob)
 			n = add_offer(list, n, cfg->routes[i].pattern,
 			    cfg->routes[i].model);
-	for (i = 0; i < cfg->nupstreams; i++)
-		if (cfg->upstreams[i].model.n)
-			n = add_offer(list, n, alias(&c->a,
-			    cfg->upstreams[i].model), cfg->upstreams[i].model);
-	for (i = 0; i < cfg->nupstreams; i++)
-		n = add_offer(list, n, cfg->upstreams[i].model,
-		    cfg->upstreams[i].model);
+	/* Names that the map doesn't know lead to the chosen one alone. */
+	if (own.n)
+		n = add_offer(list, n, alias(&c->a, own), own);
+	n = add_offer(list, n, own, own);
 	for (i = 0; i < nids; i++)
 		n = add_offer(list, n, ids[i], ids[i]);
 	return n;
@@ -337,7 +335,7 @@ void surface_models(struct proxy *p, struct client *c, const struct str *ids,
     size_t n)
 {
 	struct offer *list = arena_array(&c->a,
-	    n + ROUTES_MAX + 2 * UPSTREAMS_MAX, sizeof *list);
+	    n + ROUTES_MAX + 2, sizeof *list);
 	size_t from, to, i;
 	struct fault f;
 	struct buf b;

@@ -395,7 +395,8 @@ static void case_cut(int reset, int begun)
 	answer_start();
 	if (begun) {
 		say_start(up.fd);
-		T(answer_until(fd, "hello "), "cut: the text before it comes");
+		T(answer_until(fd, "hello "), "AN-19 the text before it "
+		    "comes at once");
 	}
 	fd_end(&up.fd, reset);
 	/* Without a byte of an answer it is tried once more. */
@@ -572,7 +573,7 @@ static void case_gone(int reset, int begun)
 		T(answer_until(fd, "hello "), "gone: the stream began");
 	}
 	fd_end(&fd, reset);
-	T(up_closed(GONE_MS), "gone by %s %s: the upstream sees it", how,
+	T(up_closed(GONE_MS), "AN-21 gone by %s %s: the upstream sees it", how,
 	    begun ? "in a stream" : "before the head");
 	up_fresh();
 }
@@ -664,7 +665,8 @@ static void run_stalls(void)
 
 	T(up_next(SOON_MS), "first byte: asked");
 	answer_all(&fd);
-	T(answer_error(504, "timeout_error"), "no first byte: %s", got());
+	T(answer_error(504, "timeout_error"), "OA-96 no first byte: %s",
+	    got());
 	T(now_ms() - began >= 450, "not before its time");
 	up_fresh();
 
@@ -672,7 +674,8 @@ static void run_stalls(void)
 	T(up_next(SOON_MS), "idle: asked");
 	say_start(up.fd);
 	answer_all(&fd);
-	T(answer_cut(), "a stall in a stream: %s", got());
+	T(answer_cut() && answer_has("timeout_error"),
+	    "OA-96 a stall in a stream: %s", got());
 	T(up_closed(GONE_MS), "a stall: the connection is closed");
 }
 
@@ -756,7 +759,7 @@ static void run_flood(void)
 	say_start(up.fd);
 	sent = flood(text, now_ms() + 1000, &at);
 	after = rss_kb();
-	T(sent < FLOOD_HELD, "a client that doesn't read stalls the upstream: "
+	T(sent < FLOOD_HELD, "AN-22 a client that doesn't read stalls the upstream: "
 	    "%zu bytes sent", sent);
 	if (before > 0)
 		T(after - before < RSS_KB, "it grew by %ld KB",

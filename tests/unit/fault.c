@@ -69,6 +69,14 @@ static void test_write(void)
 	T_STR(buf_str(&b), S("{\"type\":\"error\",\"error\":{\"type\":"
 	    "\"rate_limit_error\",\"message\":\"say \\\"no\\\"\\n\"},"
 	    "\"request_id\":\"req_7\"}"), "AN 6: the body of an error");
+	b.n = 0;
+	f.code = "thread_unsupported_request";
+	fault_write(&b, &f, S("req_7"));
+	T(str_find(buf_str(&b), S("\\n\",\"details\":{\"error_code\":"
+	    "\"thread_unsupported_request\"}},\"request_id\"")) < b.n,
+	    "AN-4 AN 6: a code where one is known");
+	FAULT(&f, 400, S("x"));
+	T(!f.code, "and none after the next fault");
 }
 
 static void test_notes(void)

@@ -685,7 +685,7 @@ static void usage(void)
 {
 	world_init(&w);
 	w.c.estimate = 77;
-	stream("OA-111 cached and written", "c a\nf stop\ndata: {\"choices\":[],"
+	stream("OA-111 AN-18 cached and written", "c a\nf stop\ndata: {\"choices\":[],"
 		"\"usage\":{\"prompt_tokens\":200,\"completion_tokens\":19,"
 		"\"total_tokens\":219,\"prompt_tokens_details\":{"
 		"\"cached_tokens\":128,\"cache_write_tokens\":30}}}\nD",

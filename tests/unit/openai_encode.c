@@ -344,6 +344,25 @@ static void test_empty_answer(void)
 	    seen.usage.input > 3, "AN-20 usage");
 }
 
+/* The rows that other rules fill out. */
+static void test_rows(void)
+{
+	serve("openai", "", "gpt-5.1");
+	contains(HI "," TOOLS(F("f")), "'tools':[{'type':'function','function':"
+	    "{'name':'f',", "OA-16 tools");
+	contains(HI ",'output_config':{'effort':'low'}",
+	    "'reasoning_effort':'low'", "OA-19 thinking");
+	becomes(UB("{'type':'text','text':'a','citations':[{'type':"
+	    "'char_location','cited_text':'b'}]},{'type':'text','text':'c'}"),
+	    U("a\\n\\nc"), "OA-32 a text without its citations");
+	lacks("'messages':[" UB(IMAGE("image/png", PNG) ",{'type':'text','text':"
+	    "'a','citations':[{'cited_text':'b'}]}") "]", "citations", "OA-32 among images too");
+	last = encode_kind(quoted(text, sizeof text, "{'model':'m',"
+	    "'max_tokens':9,'stream':true," HI "}"), CALL_MESSAGES);
+	T(has(last, "'stream':true"), "OA-14 a stream is asked for");
+	contains(HI, "'stream':false", "OA-14 or none");
+}
+
 static void test_refused_fields(void)
 {
 	static const char *const fields[] = {
@@ -359,6 +378,7 @@ static void test_refused_fields(void)
 		encode(room);
 		T(code == E_FAULT && c.fault.status == 400, "OA-26 %s",
 		    fields[i]);
+		T((i == 1) == (c.fault.code != NULL), "AN 2 the thread's code");
 	}
 	encode(HI ",'mcp_servers':[],'container':'c1','future':1");
 	T(code == OK, "OA-25 OA-26 OA-27 go on");
@@ -1295,6 +1315,7 @@ int main(void)
 	test_system();
 	test_max();
 	test_empty_answer();
+	test_rows();
 	test_refused_fields();
 	test_extra();
 	test_format();
