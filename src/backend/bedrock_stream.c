@@ -162,15 +162,19 @@ static int64_t count(struct jv usage, struct str name)
 	return n > 0 && n < INT64_MAX / 8 ? n : 0;
 }
 
-static void take_usage(struct bedrock *st, struct jv v)
+/* whole: what has `usage`, and perhaps the tier that served it. */
+static void take_usage(struct bedrock *st, struct jv whole)
 {
 	struct usage *u = &st->usage;
+	struct jv v = json_get(whole, S("usage"));
 	struct json_iter it = json_iter(json_get(v, S("cacheDetails")));
 	int64_t rest;
 
 	if (json_type(v) != JSON_OBJECT)
 		return;
 	*u = (struct usage){ .thinking = -1 };
+	u->priority = json_is(json_get(json_get(whole, S("serviceTier")),
+	    S("type")), S("priority"));
 	u->input = count(v, S("inputTokens"));
 	u->output = count(v, S("outputTokens"));
 	u->cache_read = count(v, S("cacheReadInputTokens"));
@@ -325,7 +329,7 @@ static int take_event(struct call *c, struct bedrock *st, struct str type,
 	int r = OK;
 
 	if (str_eq(type, S("metadata")))
-		take_usage(st, json_get(v, S("usage")));
+		take_usage(st, v);
 	else if (st->stopped)
 		return OK;	/* only usage may still come (BR-96) */
 	else if (str_eq(type, S("contentBlockDelta")))
@@ -449,7 +453,7 @@ int bedrock_converse_answer(struct call *c, struct bedrock *st,
 	/* Before anything is said, so that it is an HTTP error. */
 	if (is_malformed(json_get(json_root(&doc), S("stopReason"))))
 		return take_stop(c, st, json_root(&doc));
-	take_usage(st, json_get(json_root(&doc), S("usage")));
+	take_usage(st, json_root(&doc));
 	it = json_iter(json_get(message, S("content")));
 	while (!it.object && json_next(&it)) {
 		r = put_element(c, st, it.value);
