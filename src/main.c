@@ -174,6 +174,12 @@ static void open_monitor(struct proxy *p)
 	o.log_max_bytes = p->config->log_max_bytes;
 	o.bodies = p->config->log_bodies;
 	o.console_fd = 1;
+	o.segment_max = p->config->segment_max;
+	o.log_keep = p->config->log_keep;
+	o.log_days = p->config->log_days;
+	o.prices_file = p->config->prices_file;
+	o.spend_session = p->config->spend_session;
+	o.spend_hour = p->config->spend_hour;
 	o.memory = p->config->monitor_memory;
 	o.raw = p->config->raw_memory;
 	o.slots = p->n;

@@ -150,6 +150,27 @@ static void put_prompt(struct monitor *m, struct buf *b,
 	buf_put(b, s.n || r->prompt.n > 90 ? S("...\"") : S("\""));
 }
 
+static void put_begin(struct monitor *m, struct buf *b,
+    const struct record *r, int prompt)
+{
+	put_in(m, b, CYAN, str_of(r->class));
+	put_models(m, b, r);
+	if (r->messages) {
+		buf_put(b, S(", "));
+		put_counted(b, r->messages, "message");
+	}
+	if (r->tools_offered) {
+		buf_put(b, S(", "));
+		put_counted(b, r->tools_offered, "tool");
+	}
+	if (r->bytes_in) {
+		buf_put(b, S(", "));
+		put_bytes(b, r->bytes_in);
+	}
+	if (prompt)
+		put_prompt(m, b, r);
+}
+
 void console_begin(const struct record *r)
 {
 	struct monitor *m = r->mon;
@@ -159,21 +180,7 @@ void console_begin(const struct record *r)
 	buf_put(&b, S(" -> "));
 	put_in(m, &b, DIM, short_id(r));
 	buf_chr(&b, ' ');
-	put_in(m, &b, CYAN, str_of(r->class));
-	put_models(m, &b, r);
-	if (r->messages) {
-		buf_put(&b, S(", "));
-		put_counted(&b, r->messages, "message");
-	}
-	if (r->tools_offered) {
-		buf_put(&b, S(", "));
-		put_counted(&b, r->tools_offered, "tool");
-	}
-	if (r->bytes_in) {
-		buf_put(&b, S(", "));
-		put_bytes(&b, r->bytes_in);
-	}
-	put_prompt(m, &b, r);
+	put_begin(m, &b, r, 1);
 	print(m, &b);
 }
 
@@ -279,37 +286,77 @@ static void put_result(struct monitor *m, struct buf *b,
 	}
 }
 
+static void put_end(struct monitor *m, struct buf *b, const struct record *r)
+{
+	struct buf t = buf_on(m->text, sizeof m->text);
+
+	put_result(m, b, r);
+	if (r->first_token) {
+		buf_put(b, S(", first "));
+		put_time(b, r->first_token - r->arrived);
+	}
+	buf_put(b, S(", total "));
+	put_time(b, r->ended - r->arrived);
+	put_usage(b, r);
+	put_calls(m, b, r);
+	if (r->attempts > 1) {
+		buf_put(b, S(", sent "));
+		buf_int(b, r->attempts);
+		buf_put(b, S(" times"));
+	}
+	if (r->fault.status) {
+		monitor_redact(m, &t, fault_text(&r->fault));
+		buf_put(b, S(": "));
+		buf_printable(b, buf_str(&t));
+	}
+	put_notes(m, b, r->notes);
+}
+
 void console_end(const struct record *r, int64_t wall_ms)
 {
 	struct monitor *m = r->mon;
 	struct buf b = buf_on(m->line, sizeof m->line);
-	struct buf t = buf_on(m->text, sizeof m->text);
 
 	put_clock(m, &b, wall_ms);
 	buf_put(&b, S(" <- "));
 	put_in(m, &b, DIM, short_id(r));
 	buf_chr(&b, ' ');
-	put_result(m, &b, r);
-	if (r->first_token) {
-		buf_put(&b, S(", first "));
-		put_time(&b, r->first_token - r->arrived);
-	}
-	buf_put(&b, S(", total "));
-	put_time(&b, r->ended - r->arrived);
-	put_usage(&b, r);
-	put_calls(m, &b, r);
-	if (r->attempts > 1) {
-		buf_put(&b, S(", sent "));
-		buf_int(&b, r->attempts);
-		buf_put(&b, S(" times"));
-	}
-	if (r->fault.status) {
-		monitor_redact(m, &t, fault_text(&r->fault));
-		buf_put(&b, S(": "));
-		buf_printable(&b, buf_str(&t));
-	}
-	put_notes(m, &b, r->notes);
+	put_end(m, &b, r);
 	print(m, &b);
+}
+
+/* ---- requests.log ----------------------------------------------------- */
+
+/* The whole id and time, no colours; begin: 1 as it comes, 0 as it ends. */
+static void log_line(const struct record *r, int64_t wall_ms, int begin)
+{
+	struct monitor *m = r->mon;
+	struct buf b = buf_on(m->line, sizeof m->line);
+	int colour = m->colour;
+
+	if (!m->journal || m->opt.log_dir.n == 0)
+		return;
+	m->colour = 0;
+	monitor_when(&b, wall_ms);
+	buf_put(&b, begin ? S(" REQ ") : S(" RES "));
+	buf_printable(&b, label_str(&r->id));
+	buf_chr(&b, ' ');
+	if (begin)
+		put_begin(m, &b, r, m->opt.bodies == LOG_BODIES_ALL);
+	else
+		put_end(m, &b, r);
+	m->colour = colour;
+	writer_log(m->journal, str_head(buf_str(&b), LINE_MAX_BYTES));
+}
+
+void console_log_begin(const struct record *r)
+{
+	log_line(r, r->wall_ms, 1);
+}
+
+void console_log_end(const struct record *r, int64_t wall_ms)
+{
+	log_line(r, wall_ms, 0);
 }
 
 void monitor_say(struct monitor *m, const char *level, struct str text)

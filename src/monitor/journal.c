@@ -72,7 +72,7 @@ static size_t power_of_two(uint64_t n)
 struct journal *journal_open(const struct journal_options *o)
 {
 	struct journal *j = journal_map(sizeof *j);
-	char *line;
+	char *line, *text;
 
 	if (!j)
 		return NULL;
@@ -84,12 +84,16 @@ struct journal *journal_open(const struct journal_options *o)
 	j->entry = journal_map(j->nentries * sizeof *j->entry);
 	j->blob = journal_map(j->nblobs * sizeof *j->blob);
 	line = journal_map(JOURNAL_LINE_MAX);
-	if (!j->ring || !j->entry || !j->blob || !line)
+	text = journal_map(JOURNAL_LINE_MAX);
+	if (!j->ring || !j->entry || !j->blob || !line || !text)
 		return NULL;
+	j->text = buf_on(text, JOURNAL_LINE_MAX);
+	redact_set_init(&j->redact, o->secrets, o->nsecrets);
 	/* A line never takes more than a quarter of the ring. */
 	j->line = buf_on(line, j->size / 4 < JOURNAL_LINE_MAX ?
 	    (size_t)(j->size / 4) : JOURNAL_LINE_MAX);
 	j->first = j->next = j->young = j->fresh = 1;
+	j->writer.fd = -1;
 	live_map(j);
 	return j;
 }
@@ -148,6 +152,8 @@ int journal_line(const struct journal *j, uint64_t seq,
 	if (seq < j->first || seq >= j->next)
 		return E_NONE;
 	e = entry_of(j, seq);
+	if (e->n == 0)
+		return E_NONE;
 	out->seq = seq;
 	out->kind = (enum journal_kind)e->kind;
 	out->session = e->session;
@@ -179,21 +185,22 @@ static struct blob_slot *blob_at(const struct journal *j, uint64_t key,
 	return &j->blob[(key + probe) & (j->nblobs - 1)];
 }
 
-static uint64_t blob_seq(const struct journal *j, uint64_t key)
+static struct blob_slot *blob_find(const struct journal *j, uint64_t key)
 {
 	size_t i;
 
 	for (i = 0; i < PROBES; i++)
 		if (blob_at(j, key, i)->key == key)
-			return blob_at(j, key, i)->seq;
-	return 0;
+			return blob_at(j, key, i);
+	return NULL;
 }
 
 int journal_needs(const struct journal *j, uint64_t key)
 {
-	uint64_t seq = blob_seq(j, key);
+	const struct blob_slot *s = blob_find(j, key);
 
-	return seq < j->young || seq < j->fresh;
+	return !s || s->seq < j->young || s->seq < j->fresh ||
+	    (j->failed && j->opt.bodies == LOG_BODIES_ERRORS && !s->open);
 }
 
 void journal_wrote(struct journal *j, uint64_t key, uint64_t seq)
@@ -212,16 +219,34 @@ void journal_wrote(struct journal *j, uint64_t key, uint64_t seq)
 	}
 	oldest->key = key;
 	oldest->seq = seq;
+	oldest->open = j->failed;
+}
+
+/* The first 16 digits of a name; 0 when it is none. */
+uint64_t journal_sha_key(struct str sha)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *d;
+	uint64_t key = 0;
+	size_t i;
+
+	for (i = 0; i < 16 && i < sha.n; i++) {
+		d = memchr(digits, sha.p[i], sizeof digits - 1);
+		if (!d)
+			return 0;
+		key = key << 4 | (uint64_t)(d - digits);
+	}
+	return i == 16 ? key : 0;
 }
 
 int journal_blob(const struct journal *j, struct str sha,
     struct journal_line *out)
 {
-	uint64_t seq = blob_seq(j, journal_hash(sha));
+	const struct blob_slot *s = blob_find(j, journal_sha_key(sha));
 	size_t at;
 
-	if (sha.n != JOURNAL_SHA || journal_line(j, seq, out) != OK ||
-	    out->kind != J_BLOB)
+	if (sha.n != JOURNAL_SHA || !s ||
+	    journal_line(j, s->seq, out) != OK || out->kind != J_BLOB)
 		return E_NONE;
 	/* The key was short of the name: compare the whole. */
 	at = str_find(out->text, S("\"sha\":\"")) + 7;
@@ -230,50 +255,52 @@ int journal_blob(const struct journal *j, struct str sha,
 
 /* ---- a line ----------------------------------------------------------- */
 
-void journal_put_key(struct buf *b, const char *key)
+void journal_quote(struct journal *j, struct buf *b, struct str s)
 {
-	buf_put(b, S(",\""));
-	buf_put(b, str_of(key));
-	buf_put(b, S("\":"));
+	j->text.n = 0;
+	j->text.full = 0;
+	redact_text(&j->redact, &j->text, str_head(s, j->text.cap / 2));
+	json_quote(b, buf_str(&j->text));
 }
 
-void journal_put_text(struct buf *b, const char *key, struct str s)
+void journal_put_key(struct journal *j, const char *key)
 {
-	journal_put_key(b, key);
+	buf_put(&j->line, S(",\""));
+	buf_put(&j->line, str_of(key));
+	buf_put(&j->line, S("\":"));
+}
+
+void journal_put_text(struct journal *j, const char *key, struct str s)
+{
+	journal_put_key(j, key);
 	if (s.p)
-		json_quote(b, s);
+		journal_quote(j, &j->line, s);
 	else
-		buf_put(b, S("null"));
+		buf_put(&j->line, S("null"));
 }
 
-void journal_put_jstr(struct buf *b, const char *key, struct jstr s)
+void journal_put_int(struct journal *j, const char *key, int64_t v)
 {
-	journal_put_key(b, key);
-	if (s.raw.p) {
-		buf_chr(b, '"');
-		json_put(b, s);
-		buf_chr(b, '"');
-	} else {
-		buf_put(b, S("null"));
-	}
+	journal_put_key(j, key);
+	buf_int(&j->line, v);
 }
 
-void journal_put_int(struct buf *b, const char *key, int64_t v)
+void journal_put_bool(struct journal *j, const char *key, int v)
 {
-	journal_put_key(b, key);
-	buf_int(b, v);
+	journal_put_key(j, key);
+	buf_put(&j->line, v ? S("true") : S("false"));
 }
 
-void journal_put_bool(struct buf *b, const char *key, int v)
+void journal_put_null(struct journal *j, const char *key)
 {
-	journal_put_key(b, key);
-	buf_put(b, v ? S("true") : S("false"));
+	journal_put_key(j, key);
+	buf_put(&j->line, S("null"));
 }
 
-void journal_put_null(struct buf *b, const char *key)
+void journal_put_seconds(struct journal *j, const char *key, int64_t ms)
 {
-	journal_put_key(b, key);
-	buf_put(b, S("null"));
+	journal_put_key(j, key);
+	buf_fixed(&j->line, ms, 3);
 }
 
 struct buf *journal_begin(struct journal *j, enum journal_kind kind,
@@ -287,13 +314,13 @@ struct buf *journal_begin(struct journal *j, enum journal_kind kind,
 	    .kind = (unsigned char)kind };
 	buf_put(b, S("{\"v\":1,\"seq\":"));
 	buf_u64(b, j->next);
-	journal_put_key(b, "ts");
+	journal_put_key(j, "ts");
 	buf_chr(b, '"');
 	monitor_when(b, loop_wall());
 	buf_chr(b, '"');
-	journal_put_text(b, "event", journal_kind_name(kind));
+	journal_put_text(j, "event", journal_kind_name(kind));
 	if (id.n)
-		journal_put_text(b, "id", id);
+		journal_put_text(j, "id", id);
 	return b;
 }
 
@@ -302,11 +329,44 @@ void journal_private(struct journal *j)
 	j->open.public = (uint32_t)j->line.n;
 }
 
+/* Puts a line of n bytes under the next number. */
+static void place(struct journal *j, const struct entry *as, const char *text)
+{
+	struct entry *e;
+	uint64_t pos = make_room(j, as->n);
+
+	e = entry_of(j, j->next);
+	*e = *as;
+	e->pos = pos;
+	if (e->n)
+		memcpy(j->ring + pos % j->size, text, e->n);
+	j->next++;
+	j->lines++;
+	j->bytes += e->n;
+	grow_old(j);
+}
+
+void journal_insert(struct journal *j, uint64_t seq, const struct entry *as,
+    struct str text)
+{
+	static const struct entry gap;
+	struct entry e = *as;
+
+	/* Numbers that the file lacks are places without a line. */
+	if (seq - j->next >= j->nentries || j->next == j->first) {
+		j->first = j->next = j->young = seq;
+	}
+	while (j->next < seq)
+		place(j, &gap, NULL);
+	e.n = (uint32_t)text.n;
+	e.public = e.n - 1;
+	place(j, &e, text.p);
+}
+
 uint64_t journal_end(struct journal *j)
 {
 	struct buf *b = &j->line;
 	uint64_t seq = j->next;
-	struct entry *e;
 
 	buf_put(b, S("}"));
 	if (b->full) {
@@ -316,19 +376,17 @@ uint64_t journal_end(struct journal *j)
 	j->open.n = (uint32_t)b->n;
 	if (j->open.public == 0)
 		j->open.public = j->open.n - 1;
-	j->open.pos = make_room(j, b->n);
-	e = entry_of(j, seq);
-	*e = j->open;
-	memcpy(j->ring + e->pos % j->size, b->p, b->n);
-	j->next++;
-	j->lines++;
-	j->bytes += b->n;
-	grow_old(j);
+	j->open.closed = j->opt.bodies == LOG_BODIES_NONE ||
+	    (j->opt.bodies == LOG_BODIES_ERRORS && !j->failed);
+	j->writer.emitted += b->n + 1;
+	place(j, &j->open, b->p);
 	return seq;
 }
 
 void journal_stats(const struct journal *j, struct journal_stats *out)
 {
+	size_t i;
+
 	memset(out, 0, sizeof *out);
 	out->lines = j->lines;
 	out->bytes = j->bytes;
@@ -336,5 +394,12 @@ void journal_stats(const struct journal *j, struct journal_stats *out)
 	if (j->first < j->next)
 		out->ring_used = j->head - entry_of(j, j->first)->pos;
 	out->dropped = j->dropped;
-	out->redactions = j->redactions;
+	out->failing = j->writer.failing;
+	if (j->writer.opt.dir.n) {
+		out->waiting = j->next - j->writer.seq;
+		out->segment = j->writer.segment;
+		out->segment_bytes = j->writer.emitted;
+	}
+	for (i = 0; i < RK_KINDS; i++)
+		out->redactions += j->redact.count[i];
 }

@@ -88,7 +88,8 @@ struct journal_line {
 uint64_t journal_first(const struct journal *j);
 /* The number that the next line will get. */
 uint64_t journal_next(const struct journal *j);
-/* OK; E_NONE: not there any more, or not yet. */
+/* OK; E_NONE: not there any more, or not yet; or a number without a line, as
+ * after a restart from a file that lacks some: go on with the next. */
 int journal_line(const struct journal *j, uint64_t seq,
     struct journal_line *out);
 /* By name, in hex. OK or E_NONE. */
@@ -194,12 +195,16 @@ void journal_private(struct journal *j);
 /* Closes the line. Returns its seq; 0 when it was too long, and dropped. */
 uint64_t journal_end(struct journal *j);
 
-/* ,"key": and a value. */
-void journal_put_key(struct buf *b, const char *key);
-void journal_put_text(struct buf *b, const char *key, struct str s);	/* quoted; null when p is NULL */
-void journal_put_jstr(struct buf *b, const char *key, struct jstr s);
-void journal_put_int(struct buf *b, const char *key, int64_t v);
-void journal_put_bool(struct buf *b, const char *key, int v);
-void journal_put_null(struct buf *b, const char *key);
+/* ,"key": and a value, into the open line. Texts lose their secrets. */
+void journal_put_key(struct journal *j, const char *key);
+void journal_put_text(struct journal *j, const char *key, struct str s);
+						/* null when p is NULL */
+void journal_put_int(struct journal *j, const char *key, int64_t v);
+void journal_put_bool(struct journal *j, const char *key, int v);
+void journal_put_null(struct journal *j, const char *key);
+/* Seconds of ms milliseconds. */
+void journal_put_seconds(struct journal *j, const char *key, int64_t ms);
+/* A text in quotes, without its secrets. */
+void journal_quote(struct journal *j, struct buf *b, struct str s);
 
 #endif

@@ -2,12 +2,17 @@
  *
  *	journal.c	lines: the ring and its index, begin and end
  *	live.c		answers in flight
+ *	blob.c		contents by name
+ *	writer.c	to the file; scribe.c is the child that writes it
+ *	load.c		reads a file; restore.c puts its end into the ring
  *
  * SPDX-License-Identifier: MIT */
 #ifndef JOURNAL_OWN_H
 #define JOURNAL_OWN_H
 
 #include "journal.h"
+#include "redact.h"
+#include "writer.h"
 
 enum {
 	LIVE_BLOCKS = 64,	/* blocks of one answer that are told apart */
@@ -24,15 +29,18 @@ struct entry {
 	uint32_t session;
 	unsigned char kind;
 	unsigned char closed;	/* its private part stays out of the file */
-	unsigned char pad[2];
+	unsigned char rotates;	/* a segment that begins with it */
+	unsigned char pad;
 };
 
 /* Where the blob of a name was last written. */
 struct blob_slot {
 	uint64_t key, seq;
+	int open;		/* the file has its data too */
 };
 
 struct live_block {
+	uint64_t signature;	/* journal_hash of it */
 	uint32_t from;		/* in the bytes of the answer */
 	unsigned char kind;
 	unsigned char nname, ncall;
@@ -46,6 +54,7 @@ struct live {
 	size_t nid;
 	size_t nblocks, n;
 	int lost;
+	struct redact redact;
 	struct live_block block[LIVE_BLOCKS];
 };
 
@@ -63,11 +72,19 @@ struct journal {
 	size_t nblobs;		/* a power of two */
 	struct buf line;	/* the open one */
 	struct entry open;	/* its entry so far */
+	struct buf text;	/* scratch for journal_quote */
+	int failed;		/* what is written belongs to a failed request:
+				 * LOG_BODIES=errors keeps it */
+	struct redact_set redact;
 	char *live_bytes;	/* live_size for each slot */
 	size_t live_size;
 	struct live *live;
 	uint64_t live_count;
-	uint64_t lines, bytes, dropped, redactions;
+	uint64_t lines, bytes, dropped;
+	uint64_t damaged, damage_at;	/* lines of the file that were passed
+					 * over at start; where, the last */
+	const char *damage_why;
+	struct writer writer;
 };
 
 /* Address space that costs nothing until it is touched. NULL: none. */
@@ -78,6 +95,16 @@ uint64_t journal_hash(struct str s);
  * may name it; and that it was. */
 int journal_needs(const struct journal *j, uint64_t key);
 void journal_wrote(struct journal *j, uint64_t key, uint64_t seq);
+/* The key that a blob's hex name has; 0: it is none. */
+uint64_t journal_sha_key(struct str hex);
+/* A line that was written in an earlier life. seq is not below the next. */
+void journal_insert(struct journal *j, uint64_t seq, const struct entry *as,
+    struct str text);
+
+/* restore.c: the end of LOG_DIR's journal into the ring; size of the current
+ * file, number of its segment. */
+void load_tail(struct journal *j, struct str dir, uint64_t *size,
+    uint64_t *segment);
 
 /* live.c */
 int live_map(struct journal *j);
@@ -86,5 +113,8 @@ void live_start(struct journal *j, size_t slot, struct str id,
 void live_block(struct journal *j, size_t slot, enum live_kind kind,
     struct jstr name, struct jstr call);
 void live_add(struct journal *j, size_t slot, struct jstr text);
+void live_sign(struct journal *j, size_t slot, struct jstr signature);
+/* The answer is whole: what was held back comes out. */
+void live_end(struct journal *j, size_t slot);
 
 #endif

@@ -56,6 +56,7 @@ void live_start(struct journal *j, size_t slot, struct str id,
 	l->nid = id.n;
 	l->nblocks = l->n = 0;
 	l->lost = 0;
+	redact_begin(&l->redact, &j->redact);
 	j->live_count++;
 }
 
@@ -69,6 +70,31 @@ static size_t label(char *to, struct jstr s)
 	return utf8_valid(buf_str(&b));
 }
 
+/* Through the redaction into the buffer; nothing in pieces once it is lost. */
+static void add(struct journal *j, size_t slot, struct str text, int end)
+{
+	struct live *l = &j->live[slot];
+	struct buf b = buf_on(bytes_of(j, slot), j->live_size);
+
+	if (l->lost || l->nblocks == 0) {
+		l->lost = 1;
+		return;
+	}
+	b.n = l->n;
+	redact_put(&l->redact, &b, text);
+	if (end)
+		redact_end(&l->redact, &b);
+	l->lost = b.full;
+	j->live_count += b.n > l->n || b.full;
+	l->n = b.n;
+}
+
+void live_end(struct journal *j, size_t slot)
+{
+	if (slot < j->opt.slots && j->live[slot].nblocks)
+		add(j, slot, S(""), 1);
+}
+
 void live_block(struct journal *j, size_t slot, enum live_kind kind,
     struct jstr name, struct jstr call)
 {
@@ -77,6 +103,7 @@ void live_block(struct journal *j, size_t slot, enum live_kind kind,
 
 	if (slot >= j->opt.slots)
 		return;
+	live_end(j, slot);
 	l = &j->live[slot];
 	if (l->nblocks == LIVE_BLOCKS) {
 		l->lost = 1;
@@ -87,24 +114,24 @@ void live_block(struct journal *j, size_t slot, enum live_kind kind,
 	k->kind = (unsigned char)kind;
 	k->nname = (unsigned char)label(k->name, name);
 	k->ncall = (unsigned char)label(k->call, call);
+	k->signature = journal_hash(S(""));
 	j->live_count++;
 }
 
 void live_add(struct journal *j, size_t slot, struct jstr text)
 {
+	if (slot < j->opt.slots)
+		add(j, slot, text.raw, 0);
+}
+
+void live_sign(struct journal *j, size_t slot, struct jstr signature)
+{
 	struct live *l;
 
-	if (slot >= j->opt.slots)
+	if (slot >= j->opt.slots || j->live[slot].nblocks == 0)
 		return;
 	l = &j->live[slot];
-	if (l->lost || l->nblocks == 0 || text.raw.n > j->live_size - l->n) {
-		l->lost = 1;
-		return;
-	}
-	if (text.raw.n)
-		memcpy(bytes_of(j, slot) + l->n, text.raw.p, text.raw.n);
-	l->n += text.raw.n;
-	j->live_count++;
+	l->block[l->nblocks - 1].signature = journal_hash(signature.raw);
 }
 
 size_t journal_slots(const struct journal *j)

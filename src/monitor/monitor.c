@@ -46,11 +46,18 @@ void monitor_redact(struct monitor *m, struct buf *b, struct str text)
 	mask_secrets(b, text, m->secrets, m->opt.nsecrets);
 }
 
-void record_begin(struct record *r)
+void record_begin(struct record *r, const struct record_source *from)
 {
-	r->mon->requests++;
+	struct monitor *m = r->mon;
+
+	m->requests++;
+	if (r->accepted == 0)
+		r->accepted = r->arrived;
 	console_begin(r);
-	events_request(r);
+	console_log_begin(r);
+	events_request(r, from);
+	if (m->journal && r->req && r->slot < m->opt.slots)
+		m->in_flight[r->slot] = r;
 }
 
 static size_t class_index(const char *class)
@@ -83,8 +90,10 @@ void record_end(struct record *r, int64_t now)
 	t->retries += r->attempts > 1 ? (uint64_t)r->attempts - 1 : 0;
 	t->duration_ms += (uint64_t)(now - r->arrived);
 	console_end(r, r->wall_ms + (r->ended - r->arrived));
-	log_record(r, now);
+	console_log_end(r, r->wall_ms + (r->ended - r->arrived));
 	events_response(r);
+	if (m->journal && r->slot < m->opt.slots)
+		m->in_flight[r->slot] = NULL;
 }
 
 const char *const metric_classes[METRIC_CLASSES] = {

@@ -10,9 +10,11 @@
 #define MONITOR_H
 
 #include "../core/core.h"
+#include "../wire/http.h"
 #include "journal.h"
 
 enum {
+	RECORD_CALLS_MAX = 24,	/* calls of an answer looked at */
 	RECORD_TOOLS_MAX = 16,	/* names of called tools kept; more are counted */
 	RECORD_TEXT = 96,	/* kept of any name: a model, a tool */
 	MONITOR_SECRETS_MAX = 16	/* known values that are never written */
@@ -32,6 +34,18 @@ struct label {
 void label_set(struct label *l, struct str s);
 void label_jset(struct label *l, struct jstr s);	/* unescaped */
 struct str label_str(const struct label *l);
+
+/* One tool that an answer calls. */
+struct record_call {
+	struct label call, name, brief;	/* brief: first words of the arguments */
+	uint64_t hash;			/* of name and arguments */
+	size_t bytes;
+	int broken;			/* arguments are no JSON */
+};
+
+struct session;			/* recognise.h */
+struct conv;
+struct recogniser;
 
 struct record {
 	struct sink sink;		/* set by record_init */
@@ -59,6 +73,38 @@ struct record {
 	struct label growing;		/* id of a call whose pieces were shown */
 	int shown;			/* the open block is that call */
 	struct label prompt;		/* beginning of the last user text */
+	struct label message;		/* id of the answer */
+	/* For the journal: what the request is, while it is in memory. */
+	const struct request *req;
+	const struct arena *arena;	/* scratch beyond its end */
+	int64_t accepted, connected, last, stall;	/* loop clock; longest
+					 * silence inside the answer, ms */
+	unsigned chunks;		/* pieces of content */
+	/* recognise.c */
+	struct session *sess;		/* NULL: none, or no room for it */
+	struct conv *conv;		/* NULL: not part of a conversation */
+	struct conv *leans;		/* whose last request this one repeats;
+					 * during record_begin alone */
+	const char *session_by, *turn_by, *link_by;	/* static, or NULL */
+	struct label parent, prev, agent_type, spawn_call, spawn_request;
+	const char *agent_type_by;
+	unsigned turn, step, lane;
+	int retry;			/* attempt of the client's; 0: the first */
+	int goes_on;			/* the conversation continues from it */
+	int compacted;
+	size_t first_new;		/* messages before it are known already */
+	int64_t prev_end;		/* loop clock; 0: not known */
+	enum cache_mark marks;		/* the longest-lived */
+	int cause;			/* enum cause: of a cache miss, if one */
+	size_t cause_index;
+	int64_t cached_before;		/* tokens; -1: not known */
+	int window_1m, stalled;
+	/* account.c */
+	struct str provider;		/* OpenTelemetry's name; lives on */
+	int64_t cost, miss_cost;	/* 10^-12 USD; -1: not known */
+	const char *price_date;
+	size_t ncalled;
+	struct record_call called[RECORD_CALLS_MAX];
 	const struct notes *notes;	/* NULL: none */
 	struct fault fault;		/* status 0: none */
 };
@@ -66,12 +112,16 @@ struct record {
 struct monitor_options {
 	struct str log_dir;		/* empty: no log */
 	uint64_t log_max_bytes;		/* of all files together */
+	uint64_t segment_max;		/* of one */
+	unsigned log_keep, log_days;
+	struct str prices_file;		/* empty: list prices alone */
 	enum log_bodies bodies;
 	int console_fd;			/* 1; -1: silent */
 	int colour;			/* -1: by isatty, NO_COLOR, TERM */
 	uint64_t memory, raw;		/* of the journal in memory, of exact
 					 * bytes */
 	size_t slots;			/* connections in flight at most */
+	uint64_t spend_session, spend_hour;	/* 10^-12 USD; 0: no alert */
 	const struct str *secrets;	/* masked wherever they'd appear */
 	size_t nsecrets;
 };
@@ -89,12 +139,17 @@ struct metrics {
 struct monitor {
 	struct monitor_options opt;
 	struct journal *journal;	/* NULL: no memory for it */
+	struct recogniser *recogniser;	/* not NULL when journal isn't */
+	struct prices *prices;
+	struct record **in_flight;	/* by slot; NULL: none */
+	uint64_t alerts;
+	int64_t error_at[3];		/* upstream errors, the newest last */
+	int64_t hour_began, hour_cost;
+	int hour_told;
+	uint64_t dropped_told;
+	int64_t dropped_at, tended;
 	int colour;
-	int log_fd;
-	uint64_t log_size;		/* of the current file */
-	uint64_t dropped;		/* lines that could not be written */
-	int warned;			/* the warning is out; cleared on success */
-	int64_t retry_at;		/* when a failed log is tried again */
+	uint64_t dropped;		/* lines of the console that found no room */
 	uint64_t requests, errors, cancelled;
 	struct metrics metrics;
 	struct str secrets[MONITOR_SECRETS_MAX];
@@ -108,15 +163,40 @@ void monitor_open(struct monitor *m, const struct monitor_options *o);
 /* SIGHUP: closes and opens the log anew. */
 void monitor_reopen(struct monitor *m);
 void monitor_close(struct monitor *m);
+/* For the loop: the journal's way to the disk (-1: none), and what is due by
+ * time alone. monitor_turn, once a turn, returns when it wants to be called at
+ * the latest, as loop_now(). */
+int monitor_fd(const struct monitor *m);
+unsigned monitor_want(const struct monitor *m);
+int64_t monitor_turn(struct monitor *m, int64_t now);
 
 void record_init(struct record *r, struct monitor *m);
 /* The request's class by its headers and body (spec of sessions and side
  * calls), from the client's own claims: for showing, never for access. */
 void record_classify(struct record *r, const struct request *req,
     struct str request_class, struct str agent_id, struct str parent_id);
+/* What leaves for the upstream, each time something does. All must live on
+ * but for head and body. */
+struct record_sent {
+	struct str backend, host;
+	unsigned port;
+	struct str head;
+	const struct str *body;
+	size_t nbody, bytes;
+};
+void record_upstream(struct record *r, const struct record_sent *s);
+/* What record_begin needs beside the record. req, head: NULL where there are
+ * none; peer: the client's address; arena: the request's, its free part is
+ * scratch then and at record_end. */
+struct record_source {
+	const struct request *req;
+	const struct http_head *head;
+	struct str peer;
+	const struct arena *arena;
+};
 /* A line when it arrives and one when it ends. The latter also goes to the
  * log, as one JSON object. Both are called once a record. */
-void record_begin(struct record *r);
+void record_begin(struct record *r, const struct record_source *from);
 void record_end(struct record *r, int64_t now);
 /* Lines of our own: start, warnings. Plain text, escaped by the function. */
 void monitor_say(struct monitor *m, const char *level, struct str text);

@@ -4,6 +4,7 @@
  * value, nothing that lives in the request's memory.
  *
  * SPDX-License-Identifier: MIT */
+#include "../net/loop.h"
 #include "lines.h"
 
 void label_set(struct label *l, struct str s)
@@ -39,7 +40,7 @@ static void record_event(struct sink *s, const struct event *e)
 {
 	struct record *r = (struct record *)s;
 
-	events_answer(r, e);
+	events_answer(r, e, loop_now());
 	switch (e->type) {
 	case EV_MESSAGE_START:
 		r->usage = e->usage;

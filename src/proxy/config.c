@@ -18,9 +18,10 @@ enum set {
 	OPENAI_MODEL, OPENAI_PROFILE, OPENAI_FLAGS, ANTHROPIC_KEY,
 	ANTHROPIC_URL, ANTHROPIC_MODEL, MODEL_MAP, CERT_FILE, HTTPS_PROXY,
 	NO_PROXY, HEADER_T, BODY_T, KEEPALIVE_T, WRITE_T, CONNECT_T, FIRST_T,
-	IDLE_T, DRAIN_T, LOG_DIR, LOG_MAX, LOG_BODIES, MONITOR_MEM,
-	RAW_MEM, MONITOR_TOKEN, MONITOR_REPLAY, MAX_BODY, MAX_MEMORY,
-	MAX_CONN, NO_COLOR, SETS
+	IDLE_T, DRAIN_T, LOG_DIR, LOG_MAX, LOG_MB, LOG_KEEP, LOG_DAYS,
+	LOG_BODIES, MONITOR_MEM, RAW_MEM, MONITOR_TOKEN, MONITOR_REPLAY,
+	PRICES, SPEND_SESSION, SPEND_HOUR, MAX_BODY, MAX_MEMORY, MAX_CONN,
+	NO_COLOR, SETS
 };
 
 static const struct option {
@@ -92,15 +93,31 @@ static const struct option {
 	[DRAIN_T] = { "DRAIN_TIMEOUT", NULL, "--drain-timeout", MS, 0, "30",
 	    "seconds for requests in flight after SIGTERM" },
 	[LOG_DIR] = { "LOG_DIR", NULL, "--log-dir", TEXT, 0, "",
-	    "directory for requests.jsonl; empty: no log" },
+	    "directory for the journal (structured.jsonl) and requests.log; "
+	    "empty: none" },
 	[LOG_MAX] = { "LOG_MAX_BYTES", NULL, "--log-max-bytes", BYTES, 0,
-	    "64m", "size of all log files together" },
-	[LOG_BODIES] = { "LOG_BODIES", NULL, "--log-bodies", TEXT, 0, "none",
-	    "texts of prompts kept in the log: all, errors or none" },
+	    "", "size of the journal's files together; default: LOG_MAX_MB "
+	    "times LOG_KEEP" },
+	[LOG_MB] = { "LOG_MAX_MB", NULL, "--log-max-mb", BYTES, 0, "64",
+	    "MiB of one file of the journal (or bytes, with k or m)" },
+	[LOG_KEEP] = { "LOG_KEEP", NULL, "--log-keep", NUMBER, 0, "8",
+	    "files of the journal that are kept" },
+	[LOG_DAYS] = { "LOG_DAYS", NULL, "--log-days", NUMBER, 0, "14",
+	    "days that they are kept" },
+	[LOG_BODIES] = { "LOG_BODIES", NULL, "--log-bodies", TEXT, 0, "all",
+	    "contents of messages in LOG_DIR: all, errors or none" },
 	[MONITOR_MEM] = { "MONITOR_MEMORY", NULL, "--monitor-memory", BYTES, 0,
 	    "16m", "memory for what the page shows: the newest records" },
 	[RAW_MEM] = { "RAW_MB", NULL, "--raw-mb", NUMBER, 0, "8",
 	    "MiB for the exact bytes of requests and answers; 0: none" },
+	[PRICES] = { "PRICES_FILE", NULL, "--prices-file", TEXT, NO_DOTENV, "",
+	    "JSON of prices, over the built-in list: {\"model\":{\"input\":"
+	    "1,\"output\":5}}, USD a million tokens" },
+	[SPEND_SESSION] = { "ALERT_SESSION_USD", NULL, "--alert-session-usd",
+	    NUMBER, 0, "0", "an alert when a session has cost so much; 0: "
+	    "none" },
+	[SPEND_HOUR] = { "ALERT_HOUR_USD", NULL, "--alert-hour-usd", NUMBER, 0,
+	    "0", "the same for an hour" },
 	[MAX_BODY] = { "MAX_BODY", NULL, "--max-body", BYTES, 0, "32m",
 	    "largest request" },
 	[MAX_MEMORY] = { "MAX_MEMORY", NULL, "--max-memory", BYTES, 0, "",
@@ -620,6 +637,48 @@ static int read_times(struct reader *r)
 	    read_ms(r, DRAIN_T, &c->drain_ms) == OK ? OK : E_FAULT;
 }
 
+/* A plain number is MiB: LOG_MAX_MB=64. */
+static int read_megabytes(struct reader *r, enum set s, uint64_t *out)
+{
+	struct str v = value(r->c, s);
+	uint64_t n;
+
+	if (str_u64(v, &n) != OK)
+		return read_bytes(r, s, 65536, UINT64_MAX / 64, out);
+	if (n < 1 || n > 1 << 20)
+		return bad(r, s, S("must be 1 to 1048576 MiB"));
+	*out = n << 20;
+	return OK;
+}
+
+static int read_journal(struct reader *r)
+{
+	struct config *c = r->c;
+	uint64_t keep, days;
+
+	if (read_megabytes(r, LOG_MB, &c->segment_max) != OK ||
+	    read_number(r, LOG_KEEP, 1, 1000, &keep) != OK ||
+	    read_number(r, LOG_DAYS, 1, 36500, &days) != OK ||
+	    read_number(r, SPEND_SESSION, 0, 1000000,
+	    &c->spend_session) != OK ||
+	    read_number(r, SPEND_HOUR, 0, 1000000, &c->spend_hour) != OK)
+		return E_FAULT;
+	c->spend_session *= 1000000000000u;
+	c->spend_hour *= 1000000000000u;
+	c->log_keep = (unsigned)keep;
+	c->log_days = (unsigned)days;
+	c->prices_file = value(c, PRICES);
+	c->log_max_bytes = c->segment_max * keep;
+	if (!set(c, LOG_MAX))
+		return OK;
+	if (read_bytes(r, LOG_MAX, 65536, UINT64_MAX, &c->log_max_bytes) != OK)
+		return E_FAULT;
+	/* Room for a few segments, so that the oldest can go. */
+	if (c->segment_max > c->log_max_bytes / 4)
+		c->segment_max = c->log_max_bytes / 4;
+	return OK;
+}
+
 static int read_limits(struct reader *r)
 {
 	struct config *c = r->c;
@@ -646,7 +705,7 @@ static int read_limits(struct reader *r)
 		return E_FAULT;
 	c->raw_memory <<= 20;
 	if (read_bytes(r, MAX_BODY, 1024, most, &c->max_body) != OK ||
-	    read_bytes(r, LOG_MAX, 65536, UINT64_MAX, &c->log_max_bytes) != OK)
+	    read_journal(r) != OK)
 		return E_FAULT;
 	if (str_eq(bodies, S("all")))
 		c->log_bodies = LOG_BODIES_ALL;

@@ -56,6 +56,10 @@ struct config {
 	enum log_bodies log_bodies;
 	uint64_t max_body, max_memory;
 	uint64_t monitor_memory, raw_memory;
+	uint64_t segment_max;	/* of one file of the journal */
+	unsigned log_keep, log_days;
+	struct str prices_file;
+	uint64_t spend_session, spend_hour;	/* 10^-12 USD; 0: no alert */
 	unsigned connections;	/* client connections served at once */
 	struct str cert_file;
 	int have_proxy;		/* HTTPS_PROXY */

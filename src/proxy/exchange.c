@@ -291,6 +291,9 @@ static void record_start(struct proxy *p, struct client *c)
 {
 	struct exchange *x = &c->x;
 	const struct http_head *h = &c->head;
+	struct record_source source;
+	char peer[SOCK_ADDR_TEXT];
+	struct buf b = buf_on(peer, sizeof peer);
 
 	record_init(&x->rec, p->monitor);
 	x->rec.slot = c->slot;
@@ -319,7 +322,12 @@ static void record_start(struct proxy *p, struct client *c)
 	if (x->call.up)
 		label_set(&x->rec.backend, x->call.up->name);
 	x->recorded = 1;
-	record_begin(&x->rec);
+	source.req = x->call.kind == CALL_MODELS ? NULL : &x->req;
+	source.head = h;
+	sock_addr_host(&b, &c->peer);
+	source.peer = buf_str(&b);
+	source.arena = &c->a;
+	record_begin(&x->rec, &source);
 }
 
 static int parse(struct client *c, struct fault *f)
@@ -366,6 +374,17 @@ static void begin_conn(struct proxy *p, struct client *c, int fresh)
 	x->local_at = p->now + WAIT_STEP;
 }
 
+static void record_sent(struct exchange *x)
+{
+	const struct upstream *up = x->call.up;
+	struct record_sent s = { .backend = str_of(up->backend->name),
+	    .host = up->host, .port = up->port, .head = x->call.head,
+	    .body = x->call.body, .nbody = x->call.nbody,
+	    .bytes = body_size(&x->call) };
+
+	record_upstream(&x->rec, &s);
+}
+
 /* Encodes and sets out; a second time after CALL_RETRY. */
 static void launch(struct proxy *p, struct client *c)
 {
@@ -400,12 +419,14 @@ static void launch(struct proxy *p, struct client *c)
 	} else if (r == E_NONE || r == CALL_DONE) {
 		end_ok(p, c);
 	} else if (b->local) {
+		record_sent(x);
 		x->stage = X_LOCAL;
 		x->local_at = p->now;
 	} else {
 		x->total = call->head.n;
 		for (i = 0; i < call->nbody; i++)
 			x->total += call->body[i].n;
+		record_sent(x);
 		begin_conn(p, c, 0);
 	}
 }
@@ -1011,6 +1032,7 @@ void exchange_turn(struct proxy *p, struct client *c)
 		case X_CONNECT:
 			r = conn_connect(p, x->conn);
 			if (r == OK) {
+				x->rec.connected = loop_now();
 				x->stage = X_SEND;
 				x->deadline = p->now + p->config->idle_ms;
 			} else if (r == E_FAULT) {

@@ -315,6 +315,7 @@ struct proxy {
 	struct monitor *monitor;
 	struct ids ids;
 	int64_t now;		/* loop_now() of this turn */
+	int64_t monitor_at;	/* when the monitor wants its next turn */
 	int listener[SOCK_LISTEN_MAX];
 	int nlisteners;
 	int64_t accept_after;	/* out of descriptors: wait till then */

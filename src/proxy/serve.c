@@ -153,6 +153,8 @@ unsigned proxy_turn(struct proxy *p, int64_t wake)
 		wake = earlier(wake, p->accept_after);
 	loop_want(&p->loop, helper_fd(&p->helper), helper_want(&p->helper));
 	wake = earlier(wake, helper_deadline(&p->helper));
+	loop_want(&p->loop, monitor_fd(p->monitor), monitor_want(p->monitor));
+	wake = earlier(wake, p->monitor_at);
 	wake = collect_wants(p, wake);
 	signals = loop_wait(&p->loop, wake);
 	p->now = loop_now();
@@ -164,6 +166,7 @@ unsigned proxy_turn(struct proxy *p, int64_t wake)
 	 * not be taken up again. */
 	conn_tend(p);
 	serve(p);
+	p->monitor_at = monitor_turn(p->monitor, p->now);
 	if (!p->draining)
 		for (i = 0; i < p->nlisteners; i++)
 			if (loop_readable(&p->loop, p->listener[i]))

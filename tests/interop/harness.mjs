@@ -21,6 +21,22 @@ const binary = resolve(process.env.CLAUDECODEX ?? 'build/claudecodex');
 const only = process.env.ONLY;		/* a part of scenarios' names */
 let passed = 0, failed = 0;
 
+const ended = (l, { asked, sent }) => ({
+	id: l.id, class: asked['cdx.class'], class_by: asked['cdx.class.by'],
+	session: asked['gen_ai.conversation.id'],
+	agent: asked['gen_ai.agent.id'], client: asked['cdx.client'],
+	model: asked['gen_ai.request.model'],
+	served_model: l['gen_ai.response.model'],
+	status: l['http.response.status_code'], outcome: l['cdx.outcome'],
+	stop_reason: l['cdx.stop_reason'] ?? undefined,
+	output_tokens: l['gen_ai.usage.output_tokens'],
+	cache_read_tokens: l['gen_ai.usage.cache_read.input_tokens'],
+	usage_estimated: l['cdx.usage.by'] === 'estimate',
+	tools_called: l['cdx.tool_calls'].map((c) => c['gen_ai.tool.name']),
+	notes: sent?.['cdx.notes'].map(([field, kind, why]) =>
+		({ field, kind, why })),
+	error: l['cdx.error'] });
+
 export class Proxy {
 	constructor(env) {
 		this.dir = mkdtempSync(join(tmpdir(), 'claudecodex-interop-'));
@@ -60,16 +76,31 @@ export class Proxy {
 		return { begin: all.filter((l) => / -> /.test(l)),
 			end: all.filter((l) => / <- /.test(l)) };
 	}
-	get log() {
+	/* The journal's lines, as they stand. */
+	get journal() {
 		try {
-			return readFileSync(join(this.dir, 'log', 'requests.jsonl'),
-				'utf8').split('\n').filter(Boolean)
-				.map((l) => JSON.parse(l));
+			return readFileSync(join(this.dir, 'log',
+				'structured.jsonl'), 'utf8').split('\n')
+				.filter(Boolean).map((l) => JSON.parse(l));
 		} catch (e) {
 			if (e.code === 'ENOENT')
 				return [];
 			throw e;
 		}
+	}
+	/* One object a request that has ended, out of its lines. */
+	get log() {
+		const begun = new Map(), out = [];
+
+		for (const l of this.journal) {
+			if (l.event === 'cdx.request')
+				begun.set(l.id, { asked: l });
+			else if (l.event === 'cdx.upstream')
+				begun.get(l.id).sent = l;
+			else if (l.event === 'cdx.response')
+				out.push(ended(l, begun.get(l.id)));
+		}
+		return out;
 	}
 	async logged(test, ms = 3000) {
 		const end = Date.now() + ms;

@@ -1,12 +1,22 @@
 /* events.c -- tests of monitor/events.c: what a watcher sees of an answer.
  *
  * SPDX-License-Identifier: MIT */
+/* link: monitor/account.c */
+/* link: monitor/alerts.c */
+/* link: monitor/blob.c */
 /* link: monitor/console.c */
-/* link: monitor/live.c */
 /* link: monitor/journal.c */
-/* link: monitor/log.c */
+/* link: monitor/live.c */
+/* link: monitor/load.c */
 /* link: monitor/monitor.c */
+/* link: monitor/prices.c */
+/* link: monitor/recognise.c */
 /* link: monitor/record.c */
+/* link: monitor/redact.c */
+/* link: monitor/restore.c */
+/* link: monitor/scribe.c */
+/* link: monitor/start.c */
+/* link: monitor/writer.c */
 /* link: net/loop.c */
 /* link: net/sock.c */
 #include "../../src/monitor/events.c"
@@ -14,6 +24,7 @@
 
 static struct monitor mon;
 static struct record r;
+static const struct request nothing;
 
 static void say(enum event_type type, const char *id, const char *text)
 {
@@ -22,7 +33,7 @@ static void say(enum event_type type, const char *id, const char *text)
 	e.id.raw = str_of(id);
 	e.name.raw = S("lamp");
 	e.text.raw = str_of(text);
-	events_answer(&r, &e);
+	events_answer(&r, &e, 1);
 }
 
 /* The blocks told to a watcher: each begins with its call's id. */
@@ -53,6 +64,7 @@ static void test_pieces(void)
 	if (!T(mon.journal != NULL, "a journal"))
 		return;
 	record_init(&r, &mon);
+	r.req = &nothing;
 	live_start(mon.journal, 0, S("req_1"), 0);
 	say(EV_PIECE, "a", "{");
 	T_STR(watched(), S("a:{"), "at once");

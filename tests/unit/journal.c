@@ -1,17 +1,26 @@
 /* journal.c -- lines in the ring, blobs by name, answers in flight.
  *
  * SPDX-License-Identifier: MIT */
+/* link: monitor/account.c */
+/* link: monitor/alerts.c */
+/* link: monitor/blob.c */
+/* link: monitor/console.c */
+/* link: monitor/events.c */
 /* link: monitor/live.c */
+/* link: monitor/load.c */
+/* link: monitor/monitor.c */
+/* link: monitor/prices.c */
+/* link: monitor/recognise.c */
+/* link: monitor/record.c */
+/* link: monitor/redact.c */
+/* link: monitor/restore.c */
+/* link: monitor/scribe.c */
+/* link: monitor/start.c */
+/* link: monitor/writer.c */
 /* link: net/loop.c */
 /* link: net/sock.c */
 #include "../../src/monitor/journal.c"
 #include "t.h"
-
-void monitor_when(struct buf *b, int64_t wall_ms)
-{
-	(void)wall_ms;
-	buf_put(b, S("2026-11-25T13:10:26.123Z"));
-}
 
 static struct journal *small(void)
 {
@@ -25,7 +34,7 @@ static uint64_t write_one(struct journal *j, struct str id, size_t filler)
 	struct buf *b = journal_begin(j, J_REQUEST, id, 7);
 	size_t i;
 
-	journal_put_key(b, "x");
+	journal_put_key(j, "x");
 	buf_chr(b, '"');
 	for (i = 0; i < filler; i++)
 		buf_chr(b, 'x');
@@ -42,9 +51,9 @@ static void test_lines(void)
 	T_INT(journal_line(j, 1, &l), E_NONE, "nothing is there yet");
 	T_INT(write_one(j, S("req_a"), 1), 1, "the first line");
 	T_INT(journal_line(j, 1, &l), OK, "it is there");
-	T_STR(l.text, S("{\"v\":1,\"seq\":1,\"ts\":"
-	    "\"2026-11-25T13:10:26.123Z\",\"event\":\"cdx.request\","
-	    "\"id\":\"req_a\",\"x\":\"x\"}"), "common keys, in order");
+	T(str_starts(l.text, S("{\"v\":1,\"seq\":1,\"ts\":\"20")) &&
+	    str_ends(l.text, S("Z\",\"event\":\"cdx.request\","
+	    "\"id\":\"req_a\",\"x\":\"x\"}")), "common keys, in order");
 	T_INT(l.session, 7, "its session");
 	write_one(j, S("req_b"), 1);
 	T_INT(journal_find(j, S("req_b"), J_REQUEST, 0, &l), OK, "by id");
@@ -107,12 +116,12 @@ static void test_many_small(void)
 static uint64_t write_blob(struct journal *j, const char *sha, size_t filler)
 {
 	struct buf *b = journal_begin(j, J_BLOB, S(""), 0);
-	uint64_t key = journal_hash(str_of(sha)), seq;
+	uint64_t key = journal_sha_key(str_of(sha)), seq;
 	size_t i;
 
 	j->open.key = key;
-	journal_put_text(b, "sha", str_of(sha));
-	journal_put_key(b, "data");
+	journal_put_text(j, "sha", str_of(sha));
+	journal_put_key(j, "data");
 	buf_chr(b, '"');
 	for (i = 0; i < filler; i++)
 		buf_chr(b, 'x');
@@ -127,7 +136,7 @@ static void test_blobs(void)
 	struct journal *j = small();
 	struct journal_line l;
 	const char *a = "00112233445566778899aabbccddeeff";
-	uint64_t key = journal_hash(str_of(a));
+	uint64_t key = journal_sha_key(str_of(a));
 	char sha[40];
 	size_t i;
 
@@ -146,7 +155,7 @@ static void test_blobs(void)
 	j->fresh = journal_next(j);
 	T(journal_needs(j, key), "a new segment needs it again");
 	for (i = 0; i < 20000; i++) {
-		snprintf(sha, sizeof sha, "%032lx", (unsigned long)i * 7919);
+		snprintf(sha, sizeof sha, "%016lx%016lx", (unsigned long)i * 7919 + 1, 0ul);
 		write_blob(j, sha, 0);
 	}
 	T_INT(journal_blob(j, str_of(sha), &l), OK, "a full table still "

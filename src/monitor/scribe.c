@@ -1,0 +1,392 @@
+/* scribe.c -- the child that writes the journal's files.
+ *
+ * It may block as long as a disk likes. What can't be written is counted, half
+ * a line is taken back, and after a few seconds the next line is tried again.
+ * Files are opened relative to LOG_DIR, which is opened anew each time, so a
+ * directory that was replaced is noticed.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _DEFAULT_SOURCE		/* flock is not needed; d_type neither */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../net/sock.h"
+#include "scribe.h"
+
+enum {
+	RETRY_S = 3,		/* after a failed write */
+	LOG_MAX = 8 << 20,	/* of requests.log, then one older is kept */
+	PINS_MAX = 64,
+	NAME_MAX_ = 256,
+	DAY = 86400
+};
+
+struct file {
+	const char *name;
+	int fd;
+	uint64_t size;
+};
+
+struct scribe {
+	const struct writer_options *o;
+	int up;
+	struct file line, log;
+	int failing;
+	int64_t retry;		/* monotonic, s */
+	struct scribe_news news;
+	uint64_t said;		/* lost lines that were told */
+};
+
+/* ---- the directory ---------------------------------------------------- */
+
+int scribe_dir(struct str path)
+{
+	char z[WRITER_DIR_MAX];
+	struct stat st;
+	int fd;
+
+	if (path.n == 0 || path.n >= sizeof z) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(z, path.p, path.n);
+	z[path.n] = '\0';
+	if (mkdir(z, 0700) < 0 && errno != EEXIST)
+		return -1;
+	fd = open(z, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_uid != geteuid())) {
+		close(fd);
+		errno = EPERM;
+		return -1;
+	}
+	return fd;
+}
+
+uint64_t scribe_number(const char *name)
+{
+	struct str s = str_of(name);
+	uint64_t n;
+
+	if (!str_starts(s, S("structured-")) || !str_ends(s, S(".jsonl")) ||
+	    s.n < 18)
+		return 0;
+	s = str_head(str_from(s, 11), s.n - 17);
+	return str_u64(s, &n) == OK ? n : 0;
+}
+
+static int64_t now_s(void)
+{
+	struct timespec t;
+
+	return clock_gettime(CLOCK_MONOTONIC, &t) == 0 ? (int64_t)t.tv_sec : 0;
+}
+
+/* ---- writing ---------------------------------------------------------- */
+
+static int open_file(struct scribe *s, struct file *f)
+{
+	struct stat st;
+	int dir = scribe_dir(s->o->dir);
+
+	if (dir < 0)
+		return E_NONE;
+	f->fd = openat(dir, f->name, O_WRONLY | O_CREAT | O_APPEND |
+	    O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	close(dir);
+	if (f->fd >= 0 && (fstat(f->fd, &st) < 0 || !S_ISREG(st.st_mode))) {
+		close(f->fd);
+		f->fd = -1;
+		errno = EINVAL;
+	}
+	if (f->fd < 0)
+		return E_NONE;
+	f->size = (uint64_t)st.st_size;
+	return OK;
+}
+
+static void close_file(struct file *f)
+{
+	if (f->fd >= 0)
+		close(f->fd);
+	f->fd = -1;
+}
+
+static void tell(struct scribe *s)
+{
+	const char *p = (const char *)&s->news;
+	size_t n = sizeof s->news;
+	ssize_t k;
+
+	s->said = s->news.lost;
+	while (n && (k = write(s->up, p, n)) > 0) {
+		p += k;
+		n -= (size_t)k;
+	}
+}
+
+static void failed(struct scribe *s, struct file *f)
+{
+	s->news.lost++;
+	s->news.why = (uint32_t)errno;
+	s->news.fails = 1;
+	s->retry = now_s() + RETRY_S;
+	/* A file may have been moved or its disk taken away. */
+	close_file(f);
+	if (!s->failing || s->news.lost - s->said >= 64)
+		tell(s);
+	s->failing = 1;
+}
+
+static void put_line(struct scribe *s, struct file *f, char *text, size_t n)
+{
+	ssize_t k = -1;
+
+	if (s->failing && now_s() < s->retry) {
+		s->news.lost++;
+		return;
+	}
+	text[n++] = '\n';
+	if (f->fd >= 0 || open_file(s, f) == OK)
+		do
+			k = write(f->fd, text, n);
+		while (k < 0 && errno == EINTR);
+	if (k == (ssize_t)n) {
+		f->size += n;
+		if (s->failing) {
+			s->failing = 0;
+			s->news.fails = 0;
+			tell(s);
+		}
+		return;
+	}
+	/* Half a line is taken back: the file stays readable. */
+	if (k > 0) {
+		if (ftruncate(f->fd, (off_t)f->size) < 0)
+			f->size += (uint64_t)k;
+		errno = ENOSPC;
+	}
+	failed(s, f);
+}
+
+static void put_log(struct scribe *s, char *text, size_t n)
+{
+	int dir;
+
+	if (s->log.size > LOG_MAX && (dir = scribe_dir(s->o->dir)) >= 0) {
+		renameat(dir, "requests.log", dir, "requests.log.1");
+		close(dir);
+		close_file(&s->log);
+		s->log.size = 0;
+	}
+	put_line(s, &s->log, text, n);
+}
+
+/* ---- finished segments ------------------------------------------------ */
+
+struct found {
+	uint64_t n, number, bytes;	/* n: how many there are; of the oldest,
+					 * its number; all bytes together */
+	int64_t age;			/* of the oldest, s */
+};
+
+struct pins {
+	size_t n;
+	char name[PINS_MAX][72];
+};
+
+static void read_pins(int dir, struct pins *p)
+{
+	int fd = openat(dir, "pins", O_RDONLY | O_DIRECTORY | O_CLOEXEC |
+	    O_NOFOLLOW);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *e;
+	size_t n;
+
+	p->n = 0;
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while (p->n < PINS_MAX && (e = readdir(d)) != NULL) {
+		n = strlen(e->d_name);
+		if (e->d_name[0] == '.' || n >= sizeof p->name[0])
+			continue;
+		memcpy(p->name[p->n++], e->d_name, n + 1);
+	}
+	closedir(d);
+}
+
+static int holds(struct str text, const struct pins *p)
+{
+	char mark[128];
+	struct buf b;
+	size_t i;
+
+	for (i = 0; i < p->n; i++) {
+		b = buf_on(mark, sizeof mark);
+		buf_put(&b, S("\"gen_ai.conversation.id\":\""));
+		buf_put(&b, str_of(p->name[i]));
+		buf_chr(&b, '"');
+		if (str_find(text, buf_str(&b)) < text.n)
+			return 1;
+	}
+	return 0;
+}
+
+/* Whether a segment speaks of a session that somebody pinned. */
+static int is_pinned(int dir, const char *name, const struct pins *p)
+{
+	struct stat st;
+	void *m = MAP_FAILED;
+	int fd, r = 0;
+
+	if (p->n == 0)
+		return 0;
+	fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0)
+		m = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd,
+		    0);
+	if (m != MAP_FAILED) {
+		r = holds((struct str){ m, (size_t)st.st_size }, p);
+		munmap(m, (size_t)st.st_size);
+	}
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+/* The finished segments that nobody pinned. after: numbers to pass over, as
+ * pinned ones were found there. */
+static int survey(int dir, struct found *f, uint64_t after, char name[64])
+{
+	int fd = dup(dir);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *e;
+	struct stat st;
+	uint64_t number;
+
+	memset(f, 0, sizeof *f);
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return E_NONE;
+	}
+	rewinddir(d);
+	while ((e = readdir(d)) != NULL) {
+		number = scribe_number(e->d_name);
+		if (number <= after || fstatat(dir, e->d_name, &st,
+		    AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+			continue;
+		f->n++;
+		f->bytes += (uint64_t)st.st_size;
+		if (f->number && number > f->number)
+			continue;
+		f->number = number;
+		f->age = (int64_t)(time(NULL) - st.st_mtime);
+		snprintf(name, 64, "%.63s", e->d_name);
+	}
+	closedir(d);
+	return f->n ? OK : E_NONE;
+}
+
+/* Deletes the oldest until the limits hold. Pinned ones don't count. */
+static void tidy(struct scribe *s)
+{
+	static struct pins pins;
+	struct found f;
+	uint64_t after = 0;
+	char name[64];
+	int dir = scribe_dir(s->o->dir);
+
+	if (dir < 0)
+		return;
+	read_pins(dir, &pins);
+	while (survey(dir, &f, after, name) == OK) {
+		if (f.n < s->o->keep && f.bytes + s->o->segment_max <=
+		    s->o->total_max && f.age < (int64_t)s->o->days * DAY)
+			break;
+		if (is_pinned(dir, name, &pins) || unlinkat(dir, name, 0) < 0)
+			after = f.number;
+	}
+	close(dir);
+}
+
+/* The current file is finished; what follows belongs to segment n. */
+static void rotate(struct scribe *s, struct str n)
+{
+	char name[64];
+	uint64_t number;
+	struct stat st;
+	int dir;
+
+	if (str_u64(n, &number) != OK || number < 2)
+		return;
+	close_file(&s->line);
+	dir = scribe_dir(s->o->dir);
+	if (dir < 0)
+		return;
+	if (fstatat(dir, s->line.name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		snprintf(name, sizeof name, "structured-%06llu.jsonl",
+		    (unsigned long long)(number - 1));
+		renameat(dir, s->line.name, dir, name);
+	}
+	close(dir);
+	tidy(s);
+}
+
+/* ---- the child -------------------------------------------------------- */
+
+static int get(int fd, char *p, size_t n)
+{
+	ssize_t k;
+
+	while (n) {
+		k = read(fd, p, n);
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k <= 0)
+			return E_NONE;
+		p += k;
+		n -= (size_t)k;
+	}
+	return OK;
+}
+
+void scribe_run(const struct writer_options *o, int fd, char *text)
+{
+	struct scribe s = { .o = o, .up = fd };
+	struct scribe_head h;
+
+	s.line = (struct file){ "structured.jsonl", -1, 0 };
+	s.log = (struct file){ "requests.log", -1, 0 };
+	tidy(&s);
+	/* An unwritable directory is told at once. */
+	if (open_file(&s, &s.line) != OK) {
+		failed(&s, &s.line);
+		s.news.lost = 0;
+	}
+	while (get(fd, (char *)&h, sizeof h) == OK && h.n < SCRIBE_MAX &&
+	    get(fd, text, h.n) == OK)
+		switch ((enum scribe_kind)h.kind) {
+		case SCRIBE_LINE:
+			put_line(&s, &s.line, text, h.n);
+			break;
+		case SCRIBE_LOG:
+			put_log(&s, text, h.n);
+			break;
+		case SCRIBE_ROTATE:
+			rotate(&s, (struct str){ text, h.n });
+			break;
+		case SCRIBE_REOPEN:
+			close_file(&s.line);
+			close_file(&s.log);
+			break;
+		}
+}

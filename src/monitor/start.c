@@ -1,0 +1,187 @@
+/* start.c -- the monitor's beginning and end, and what the files do.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _DEFAULT_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../net/loop.h"
+#include "lines.h"
+#include "recognise.h"
+
+enum {
+	TEND_MS = 1000,
+	PRICES_TEXT = 262144,	/* of PRICES_FILE */
+	PRICES_SCRATCH = 4 << 20
+};
+
+static void say(struct monitor *m, const char *level, struct str a,
+    struct str b, struct str c)
+{
+	char text[512];
+	struct buf out = buf_on(text, sizeof text);
+
+	buf_put(&out, a);
+	buf_put(&out, str_head(b, 200));
+	buf_put(&out, c);
+	monitor_say(m, level, buf_str(&out));
+}
+
+static int read_text(struct str path, struct buf *b)
+{
+	char z[1024];
+	ssize_t n;
+	int fd;
+
+	if (path.n >= sizeof z) {
+		errno = ENAMETOOLONG;
+		return E_NONE;
+	}
+	memcpy(z, path.p, path.n);
+	z[path.n] = '\0';
+	fd = open(z, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return E_NONE;
+	while ((n = read(fd, b->p + b->n, b->cap - b->n)) > 0)
+		b->n += (size_t)n;
+	close(fd);
+	if (b->n == b->cap)
+		errno = EFBIG;
+	return n == 0 && b->n < b->cap ? OK : E_NONE;
+}
+
+static void read_prices(struct monitor *m)
+{
+	struct str path = m->opt.prices_file, why = S("");
+	char *text = journal_map(PRICES_TEXT);
+	struct arena a;
+	struct buf b;
+
+	a.cur = journal_map(PRICES_SCRATCH);
+	if (path.n == 0 || !text || !a.cur)
+		return;
+	a.end = a.cur + PRICES_SCRATCH;
+	b = buf_on(text, PRICES_TEXT);
+	if (read_text(path, &b) != OK)
+		say(m, "warning", S("PRICES_FILE cannot be read: "),
+		    str_of(strerror(errno)), S("; list prices are used"));
+	else if (prices_read(m->prices, buf_str(&b), &a, &why) != OK)
+		say(m, "warning", S("PRICES_FILE is not understood: "), why,
+		    S("; list prices are used where it ends"));
+}
+
+static void open_journal(struct monitor *m)
+{
+	const struct monitor_options *o = &m->opt;
+	struct journal_options jo = {
+		.memory = o->memory, .raw = o->raw, .slots = o->slots,
+		.bodies = o->bodies, .secrets = m->secrets,
+		.nsecrets = o->nsecrets
+	};
+	struct writer_options wo = {
+		.dir = o->log_dir, .segment_max = o->segment_max,
+		.total_max = o->log_max_bytes, .keep = o->log_keep,
+		.days = o->log_days
+	};
+	char number[32];
+	struct buf b = buf_on(number, sizeof number);
+
+	m->journal = journal_open(&jo);
+	m->recogniser = journal_map(sizeof *m->recogniser);
+	m->prices = journal_map(sizeof *m->prices);
+	m->in_flight = journal_map((o->slots + 1) * sizeof *m->in_flight);
+	if (!m->journal || !m->recogniser || !m->prices || !m->in_flight) {
+		m->journal = NULL;
+		say(m, "warning", S("no memory for the monitor "
+		    "(MONITOR_MEMORY): requests are served, not recorded"),
+		    S(""), S(""));
+		return;
+	}
+	read_prices(m);
+	writer_open(m->journal, &wo);
+	restore_sessions(m);
+	if (m->journal->damaged) {
+		buf_u64(&b, m->journal->damage_at);
+		say(m, "warning", S("the journal in LOG_DIR is damaged at "
+		    "byte "), buf_str(&b), S(", which was passed over"));
+	}
+}
+
+void monitor_open(struct monitor *m, const struct monitor_options *o)
+{
+	size_t i;
+
+	memset(m, 0, sizeof *m);
+	m->opt = *o;
+	for (i = 0; i < o->nsecrets && i < MONITOR_SECRETS_MAX; i++)
+		m->secrets[i] = o->secrets[i];
+	m->opt.secrets = m->secrets;
+	m->opt.nsecrets = i;
+	m->colour = o->colour >= 0 ? o->colour : isatty(o->console_fd);
+	/* Reads the time zone now: later it would allocate while serving. */
+	tzset();
+	open_journal(m);
+}
+
+void monitor_reopen(struct monitor *m)
+{
+	if (m->journal)
+		writer_reopen(m->journal);
+}
+
+void monitor_close(struct monitor *m)
+{
+	if (m->journal)
+		writer_close(m->journal);
+}
+
+int monitor_fd(const struct monitor *m)
+{
+	return writer_fd(m->journal);
+}
+
+unsigned monitor_want(const struct monitor *m)
+{
+	return m->journal ? writer_want(m->journal) : 0;
+}
+
+static void tend_files(struct monitor *m, int64_t now)
+{
+	switch (writer_turn(m->journal, now)) {
+	case WRITER_FAILS:
+		say(m, "warning", S("the log in LOG_DIR cannot be written ("),
+		    m->journal->writer.why == EPERM ?
+		    S("directory of another user") :
+		    str_of(strerror(m->journal->writer.why)),
+		    S("); requests go on, without it"));
+		break;
+	case WRITER_WRITES:
+		monitor_say(m, "note", S("the log is written again"));
+		break;
+	case WRITER_QUIET:
+		break;
+	}
+}
+
+int64_t monitor_turn(struct monitor *m, int64_t now)
+{
+	size_t i, open = 0;
+
+	if (!m->journal)
+		return LOOP_NEVER;
+	tend_files(m, now);
+	if (now - m->tended >= TEND_MS) {
+		m->tended = now;
+		for (i = 0; i < m->opt.slots; i++)
+			if (m->in_flight[i])
+				alerts_stall(m->in_flight[i], now);
+		alerts_dropped(m, now);
+	}
+	for (i = 0; i < m->opt.slots && !open; i++)
+		open = m->in_flight[i] != NULL;
+	return open || (m->opt.log_dir.n && m->journal->writer.fd < 0) ?
+	    m->tended + TEND_MS : LOOP_NEVER;
+}

@@ -1,0 +1,386 @@
+/* writer.c -- hands lines to the child that writes them.
+ *
+ * One frame is on its way at a time, copied out of the ring when it begins, as
+ * the ring may turn over before it has left. A line that lost its place in the
+ * ring is lost for the file; what follows then begins anew, as if a segment
+ * had begun, so that the file never names what it doesn't hold.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _DEFAULT_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/select.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../net/loop.h"
+#include "journal_own.h"
+#include "lines.h"
+#include "scribe.h"
+
+enum {
+	FRAMES_MAX = 64,	/* a turn */
+	BYTES_MAX = 1 << 20,
+	AGAIN_MIN = 500, AGAIN_MAX = 30000,	/* ms between two children */
+	CLOSE_MS = 1000,
+	DAY_MS = 86400000
+};
+
+/* ---- the child's start ------------------------------------------------ */
+
+static void be_child(struct journal *j, int fd)
+{
+	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
+	struct sigaction sa;
+	sigset_t none;
+	size_t i;
+	int k;
+
+	/* It ends when the parent does: by the end of the socket, after
+	 * what is in it was written. Signals to the group are not its own. */
+	memset(&sa, 0, sizeof sa);
+	sigemptyset(&sa.sa_mask);
+	sa.sa_handler = SIG_IGN;
+	for (i = 0; i < COUNT(ignored); i++)
+		(void)sigaction(ignored[i], &sa, NULL);
+	sa.sa_handler = SIG_DFL;
+	(void)sigaction(SIGCHLD, &sa, NULL);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	for (k = 0; k < FD_SETSIZE; k++)
+		if (k != fd)
+			sock_close(k);
+	for (k = 0; k < 3; k++)
+		(void)open("/dev/null", O_RDWR);
+	scribe_run(&j->writer.opt, fd, j->writer.frame.p);
+	_exit(0);
+}
+
+static void start(struct journal *j, int64_t now)
+{
+	struct writer *w = &j->writer;
+	enum sock_reason why;
+	int fd[2] = { -1, -1 };
+
+	w->again = now + AGAIN_MAX;
+	if (sock_pair(fd, &why) != OK)
+		return;
+	w->pid = (long)fork();
+	if (w->pid == 0)
+		be_child(j, fd[1]);
+	sock_close(fd[1]);
+	if (w->pid < 0) {
+		sock_close(fd[0]);
+		return;
+	}
+	w->fd = fd[0];
+	w->frame.n = w->sent = w->nin = 0;
+}
+
+static void lost_child(struct journal *j, int64_t now)
+{
+	struct writer *w = &j->writer;
+	int64_t pause = AGAIN_MIN;
+	unsigned i;
+
+	sock_close(w->fd);
+	w->fd = -1;
+	while (waitpid((pid_t)w->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	for (i = 0; i < w->deaths && pause < AGAIN_MAX; i++)
+		pause *= 2;
+	w->deaths++;
+	w->again = now + pause;
+	j->fresh = j->next;
+}
+
+/* ---- frames ----------------------------------------------------------- */
+
+static void begin_frame(struct writer *w, enum scribe_kind kind, size_t n)
+{
+	struct scribe_head h = { (uint32_t)kind, (uint32_t)n };
+
+	w->sent = 0;
+	w->frame.n = 0;
+	w->frame.full = 0;
+	buf_put(&w->frame, (struct str){ (const char *)&h, sizeof h });
+}
+
+static void put_frame(struct writer *w, enum scribe_kind kind, struct str s)
+{
+	begin_frame(w, kind, s.n);
+	buf_put(&w->frame, s);
+}
+
+/* A line as the file gets it. What LOG_BODIES keeps back stands at its end. */
+static void frame_line(struct journal *j, const struct entry *e)
+{
+	struct str text = { j->ring + e->pos % j->size, e->n };
+	struct str tail = S("");
+
+	if (e->closed && e->public < e->n - 1) {
+		text.n = e->public;
+		tail = e->kind == J_BLOB ? S(",\"data\":null}") : S("}");
+	}
+	begin_frame(&j->writer, SCRIBE_LINE, text.n + tail.n);
+	buf_put(&j->writer.frame, text);
+	buf_put(&j->writer.frame, tail);
+}
+
+static void frame_rotate(struct writer *w, uint64_t n)
+{
+	char text[24];
+	struct buf b = buf_on(text, sizeof text);
+
+	buf_u64(&b, n);
+	put_frame(w, SCRIBE_ROTATE, buf_str(&b));
+}
+
+/* One of requests.log: its length in two bytes, then it. */
+static void frame_log(struct writer *w)
+{
+	size_t n = (unsigned char)w->queue[0] |
+	    (size_t)(unsigned char)w->queue[1] << 8;
+
+	put_frame(w, SCRIBE_LOG, (struct str){ w->queue + 2, n });
+	w->nqueue -= n + 2;
+	memmove(w->queue, w->queue + n + 2, w->nqueue);
+}
+
+/* Puts the next frame together. 0: there is none. */
+static int next_frame(struct journal *j)
+{
+	struct writer *w = &j->writer;
+	struct entry *e;
+
+	if (w->nqueue) {
+		frame_log(w);
+		return 1;
+	}
+	if (w->seq < j->first) {
+		j->dropped += j->first - w->seq;
+		w->seq = j->first;
+		j->fresh = j->next;
+	}
+	while (w->seq < j->next) {
+		e = &j->entry[w->seq & (j->nentries - 1)];
+		if (e->rotates) {
+			e->rotates = 0;
+			frame_rotate(w, e->key);
+			return 1;
+		}
+		w->seq++;
+		if (e->n == 0)
+			continue;
+		frame_line(j, e);
+		return 1;
+	}
+	return 0;
+}
+
+/* ---- news ------------------------------------------------------------- */
+
+static enum writer_news hear(struct journal *j)
+{
+	struct writer *w = &j->writer;
+	struct scribe_news news;
+	enum writer_news r = WRITER_QUIET;
+
+	memcpy(&news, w->in, sizeof news);
+	w->nin = 0;
+	j->dropped += news.lost - w->lost;
+	w->lost = news.lost;
+	if (news.fails && !w->failing)
+		r = WRITER_FAILS;
+	else if (!news.fails && w->failing)
+		r = WRITER_WRITES;
+	w->failing = news.fails != 0;
+	w->why = (int)news.why;
+	w->deaths = 0;
+	/* After a gap the file begins anew. */
+	j->fresh = j->next;
+	return r;
+}
+
+static enum writer_news listen_to(struct journal *j, int64_t now)
+{
+	struct writer *w = &j->writer;
+	enum writer_news r = WRITER_QUIET, one;
+	enum sock_reason why;
+	long n;
+
+	for (;;) {
+		n = sock_read(w->fd, (char *)w->in + w->nin,
+		    sizeof(struct scribe_news) - w->nin, &why);
+		if (n == SOCK_AGAIN)
+			return r;
+		if (n <= 0) {
+			lost_child(j, now);
+			return r;
+		}
+		w->nin += (size_t)n;
+		if (w->nin < sizeof(struct scribe_news))
+			continue;
+		one = hear(j);
+		r = one == WRITER_QUIET ? r : one;
+	}
+}
+
+/* ---- turns ------------------------------------------------------------ */
+
+int writer_fd(const struct journal *j)
+{
+	return j ? j->writer.fd : -1;
+}
+
+unsigned writer_want(const struct journal *j)
+{
+	const struct writer *w = &j->writer;
+
+	if (w->fd < 0)
+		return 0;
+	return WANT_READ | (w->sent < w->frame.n || w->nqueue ||
+	    w->seq < j->next ? WANT_WRITE : 0);
+}
+
+/* 1: more could go. */
+static int send_some(struct journal *j)
+{
+	struct writer *w = &j->writer;
+	enum sock_reason why;
+	long n;
+
+	if (w->sent == w->frame.n && !next_frame(j))
+		return 0;
+	n = sock_write(w->fd, str_from(buf_str(&w->frame), w->sent), &why);
+	if (n <= 0)
+		return 0;	/* an error is met by the next read */
+	w->sent += (size_t)n;
+	return 1;
+}
+
+enum writer_news writer_turn(struct journal *j, int64_t now)
+{
+	struct writer *w = &j->writer;
+	enum writer_news r;
+	size_t i, sent = 0, was;
+
+	if (w->opt.dir.n == 0)
+		return WRITER_QUIET;
+	if (w->fd < 0 && now >= w->again)
+		start(j, now);
+	if (w->fd < 0)
+		return WRITER_QUIET;
+	r = listen_to(j, now);
+	for (i = 0; w->fd >= 0 && i < FRAMES_MAX && sent < BYTES_MAX; i++) {
+		was = w->sent;
+		if (!send_some(j))
+			break;
+		sent += w->sent > was ? w->sent - was : w->sent;
+	}
+	return r;
+}
+
+void writer_log(struct journal *j, struct str line)
+{
+	struct writer *w = &j->writer;
+
+	if (w->opt.dir.n == 0)
+		return;
+	if (line.n > 0xffff || line.n + 2 > sizeof w->queue - w->nqueue) {
+		j->dropped++;
+		return;
+	}
+	w->queue[w->nqueue] = (char)(line.n & 255);
+	w->queue[w->nqueue + 1] = (char)(line.n >> 8);
+	memcpy(w->queue + w->nqueue + 2, line.p, line.n);
+	w->nqueue += line.n + 2;
+}
+
+static void put_segment(struct journal *j, int64_t now, int rotates)
+{
+	struct writer *w = &j->writer;
+	struct buf *b;
+	uint64_t seq;
+
+	w->segment++;
+	w->emitted = 0;
+	w->began = now;
+	b = journal_begin(j, J_SEGMENT, S(""), 0);
+	j->open.key = w->segment;
+	j->open.rotates = rotates != 0;
+	journal_put_int(j, "n", (int64_t)w->segment);
+	journal_put_key(j, "started");
+	buf_chr(b, '"');
+	monitor_when(b, loop_wall());
+	buf_chr(b, '"');
+	journal_put_text(j, "version", S(VERSION));
+	seq = journal_end(j);
+	j->fresh = seq;
+}
+
+void writer_segment(struct journal *j, int64_t now)
+{
+	struct writer *w = &j->writer;
+
+	if (w->opt.dir.n == 0 || (w->emitted < w->opt.segment_max &&
+	    now - w->began < DAY_MS))
+		return;
+	put_segment(j, now, 1);
+}
+
+void writer_reopen(struct journal *j)
+{
+	struct writer *w = &j->writer;
+
+	if (w->fd >= 0 && w->sent == w->frame.n)
+		put_frame(w, SCRIBE_REOPEN, S(""));
+}
+
+void writer_open(struct journal *j, const struct writer_options *o)
+{
+	struct writer *w = &j->writer;
+	char *frame = o->dir.n ? journal_map(SCRIBE_MAX + 64) : NULL;
+	uint64_t size = 0;
+	int64_t now = loop_now();
+
+	w->opt = *o;
+	w->fd = -1;
+	if (!frame)
+		w->opt.dir.n = 0;
+	if (w->opt.dir.n == 0)
+		return;
+	w->frame = buf_on(frame, SCRIBE_MAX);
+	load_tail(j, o->dir, &size, &w->segment);
+	w->seq = j->next;
+	/* A file that is half full already is finished. */
+	put_segment(j, now, size > o->segment_max / 2);
+	w->emitted = size > o->segment_max / 2 ? 0 : size;
+	start(j, now);
+}
+
+void writer_close(struct journal *j)
+{
+	struct writer *w = &j->writer;
+	int64_t until = loop_now() + CLOSE_MS, now;
+	struct pollfd p;
+
+	while (w->fd >= 0 && (now = loop_now()) < until &&
+	    writer_want(j) & WANT_WRITE) {
+		p = (struct pollfd){ w->fd, POLLOUT, 0 };
+		(void)poll(&p, 1, (int)(until - now));
+		(void)writer_turn(j, now);
+	}
+	if (w->fd < 0)
+		return;
+	sock_close(w->fd);
+	w->fd = -1;
+	/* It ends by itself; a disk that hangs is not waited for. */
+	while (waitpid((pid_t)w->pid, NULL, WNOHANG) == 0 &&
+	    loop_now() < until) {
+		p = (struct pollfd){ -1, 0, 0 };
+		(void)poll(&p, 1, 5);
+	}
+}

@@ -1,0 +1,78 @@
+/* writer.h -- the journal's way to the disk: a child process that may wait.
+ *
+ * The ring is the queue. Lines are handed to the child over a socket as it
+ * takes them; what leaves the ring before its turn has come is dropped and
+ * counted. So a slow or full disk costs lines of the file, never time of a
+ * request, and writing goes on by itself when there is room again.
+ *
+ * Files in LOG_DIR (0700, never a link, never another user's):
+ *	structured.jsonl		the segment being written, 0600
+ *	structured-000007.jsonl		finished ones, by number
+ *	requests.log, requests.log.1	two lines a request, for people
+ *	pins/ID				an empty file: segments with that session
+ *					are not deleted
+ *
+ * A segment ends at its size, or after a day. The oldest are deleted when
+ * there are more than LOG_KEEP, when one is older than LOG_DAYS, and when all
+ * together are larger than LOG_MAX_BYTES.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef WRITER_H
+#define WRITER_H
+
+#include "../base/base.h"
+
+struct journal;
+
+enum { WRITER_DIR_MAX = 1024, WRITER_QUEUE = 65536 };
+
+struct writer_options {
+	struct str dir;			/* empty: no file, no child */
+	uint64_t segment_max, total_max;
+	unsigned keep, days;
+};
+
+enum writer_news {
+	WRITER_QUIET,
+	WRITER_FAILS,		/* the file can't be written now */
+	WRITER_WRITES		/* it can again */
+};
+
+struct writer {
+	struct writer_options opt;
+	int fd;			/* -1: no child */
+	long pid;
+	int64_t again;		/* when a new child may be started */
+	unsigned deaths;
+	uint64_t seq;		/* of the next line to hand over */
+	uint64_t segment;	/* number of the current segment */
+	uint64_t emitted;	/* bytes of lines since it began */
+	int64_t began;		/* loop clock */
+	int failing, why;	/* errno of the failure */
+	uint64_t lost;		/* lines that the child could not write */
+	struct buf frame;	/* on its way */
+	size_t sent;
+	size_t nqueue;
+	char queue[WRITER_QUEUE];	/* lines of requests.log: length, bytes */
+	size_t nin;
+	unsigned char in[64];
+};
+
+/* Looks at LOG_DIR, loads the end of what is there into the ring and starts
+ * the child. Waits for the disk: at start only. */
+void writer_open(struct journal *j, const struct writer_options *o);
+/* For the loop. */
+int writer_fd(const struct journal *j);
+unsigned writer_want(const struct journal *j);
+/* Moves what can be moved. Never blocks. */
+enum writer_news writer_turn(struct journal *j, int64_t now);
+/* A line for people. Whole, without its end. */
+void writer_log(struct journal *j, struct str line);
+/* Before a request's lines: a new segment, if it is time for one. */
+void writer_segment(struct journal *j, int64_t now);
+/* SIGHUP: the files are opened anew. */
+void writer_reopen(struct journal *j);
+/* Hands over what is left, for a second at most. */
+void writer_close(struct journal *j);
+
+#endif
