@@ -5,7 +5,7 @@
  * bedrock_models.c	names, inference profiles, what a model can
  * bedrock_converse.c	the request for Converse (with bedrock_turns.c)
  * bedrock_stream.c	its answer, streamed or whole
- * bedrock_invoke.c	the request and answer of InvokeModel
+ * bedrock_invoke.c	the request (with bedrock_edit.c) and answer of InvokeModel
  * bedrock_error.c	refusals: what they mean, what is learned from them
  *
  * Only the first part is for others; the rest is private to these files.
@@ -168,7 +168,9 @@ struct bedrock {
 
 	struct eventstream frames;
 	struct buf whole;	/* an answer that isn't streamed, in the arena */
-	struct anthropic_answer answer;	/* InvokeModel */
+	struct anthropic_answer answer;	/* InvokeModel; usage, have_usage and stop
+					 * below are what Bedrock said beside */
+	int have_input;		/* it said how much it read */
 
 	/* ConverseStream */
 	enum bedrock_open open;
@@ -216,8 +218,11 @@ int bedrock_converse_answer(struct call *c, struct bedrock *st,
     struct str json);
 
 /* bedrock_invoke.c. As above; for CALL_COUNT the body that CountTokens wants
- * encoded (BR-130). */
+ * encoded (BR-130), or E_NONE for one that it wouldn't take. */
 int bedrock_invoke(struct call *c, struct bedrock *st);
+/* The head of a 2xx answer: counts and a guardrail's word, should the answer
+ * lack them (BR-30, BR-123). */
+void bedrock_invoke_head(struct bedrock *st, const struct http_head *h);
 /* Payload of one `chunk` (BR-31..35): {"bytes": base64}. */
 int bedrock_invoke_event(struct call *c, struct bedrock *st,
     struct str payload);

@@ -574,6 +574,8 @@ int bedrock_resolve(struct call *c, struct bedrock_model *m)
 		return r;
 	l = bedrock_learned(c);
 	m->can &= ~l->lacks;
+	if (str_starts(name, S("arn:")))	/* BR-131 */
+		m->can &= ~(unsigned)CAN_COUNT;
 	m->betas = l->betas;
 	m->news = l->news;
 	if (l->max_tokens)
