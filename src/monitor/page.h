@@ -48,4 +48,20 @@ int page_whole(const struct page *pg);
 /* When there may be more. */
 int64_t page_wake(const struct page *pg, size_t backlog, int64_t now);
 
+/* ---- replay ----------------------------------------------------------- */
+
+struct replay {
+	struct str of;		/* id of the recorded request */
+	struct str model;	/* to ask for */
+	int64_t max_tokens;	/* 0: as recorded */
+	struct str body, session;	/* page_replay's, in the arena */
+};
+
+/* Makes the request's body anew, to be streamed. OK, or E_FAULT: it isn't
+ * there whole. */
+int page_replay(struct monitor *m, struct replay *r, struct arena *a,
+    struct fault *f);
+/* The line that joins the two requests. */
+void page_replayed(struct monitor *m, const struct replay *r, struct str id);
+
 #endif

@@ -32,11 +32,11 @@ struct str client_request_id(const struct client *c)
 static struct str reason(int status)
 {
 	static const struct { int status; const char *text; } table[] = {
-		{ 200, "OK" }, { 303, "See Other" },
+		{ 200, "OK" }, { 202, "Accepted" }, { 303, "See Other" },
 		{ 304, "Not Modified" }, { 400, "Bad Request" }, { 401, "Unauthorized" },
 		{ 402, "Payment Required" }, { 403, "Forbidden" },
 		{ 404, "Not Found" }, { 405, "Method Not Allowed" },
-		{ 408, "Request Timeout" }, { 413, "Content Too Large" },
+		{ 408, "Request Timeout" }, { 409, "Conflict" }, { 413, "Content Too Large" },
 		{ 414, "URI Too Long" }, { 415, "Unsupported Media Type" },
 		{ 417, "Expectation Failed" },
 		{ 429, "Too Many Requests" },
@@ -196,6 +196,7 @@ static void next_request(struct proxy *p, struct client *c)
 	c->said_continue = c->close = c->unread = 0;
 	c->x.stage = X_NONE;
 	c->page = NULL;
+	c->replay = NULL;
 	c->rest_at = p->now + REST_MS;
 	c->state = CLIENT_HEAD;
 	c->deadline = p->now + (c->begun ? p->config->header_ms :
@@ -263,6 +264,8 @@ static void dispatch(struct proxy *p, struct client *c)
 		watch_start(p, c, rest);
 		break;
 	case PATH_REPLAY:
+		replay_start(p, c);
+		break;
 	case PATH_NONE:
 	case PATH_BATCHES:		/* refused by their head */
 	case PATH_MODEL:
@@ -585,7 +588,7 @@ static int read_ahead(struct proxy *p, struct client *c)
 		}
 		return 1;
 	}
-	if (c->state != CLIENT_WORK)
+	if (c->state != CLIENT_WORK || c->replay)
 		return 1;
 	/* Gone, or done speaking and waiting for its answer? Only a write
 	 * tells: the answer to it from a closed socket is a reset. */
@@ -632,7 +635,7 @@ static int flush(struct proxy *p, struct client *c)
 		return 1;
 	if (c->out.n > c->out_touched)
 		c->out_touched = c->out.n;
-	n = sock_write(c->fd, rest, &why);
+	n = c->replay ? (long)rest.n : sock_write(c->fd, rest, &why);
 	if (n == SOCK_AGAIN)
 		return 1;
 	if (n < 0) {

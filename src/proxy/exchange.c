@@ -317,6 +317,8 @@ static void record_start(struct proxy *p, struct client *c)
 		x->rec.class = "count";
 	if (x->call.kind == CALL_MODELS)
 		x->rec.class = "models";
+	if (c->replay)
+		x->rec.class = "replay";
 	label_jset(&x->rec.asked, x->req.model);
 	label_set(&x->rec.served, x->call.model);
 	if (x->call.up)
@@ -451,7 +453,8 @@ void exchange_start(struct proxy *p, struct client *c, enum call_kind kind)
 		r = parse(c, f);
 		if (r == OK) {
 			x->model_plain = json_text(&c->a, x->req.model);
-			r = route_pick(p->config, x->model_plain, &d, f);
+			r = c->replay ? replay_route(p, x->model_plain, &d, f) :
+			    route_pick(p->config, x->model_plain, &d, f);
 		}
 		x->call.req = &x->req;
 	}

@@ -9,6 +9,7 @@
  *	guard.c		who may talk to us: Host, Origin, key
  *	surface.c	paths that are answered here
  *	watch.c		the monitor's answers, piece by piece
+ *	replay.c	a recorded request, sent to another model
  *	exchange.c	a request on its way to a backend, its answer back
  *	upstream.c	pool, connect, proxy CONNECT, TLS, bytes
  *	memory.c	slots: mapped at start, handed back, the ceiling
@@ -223,6 +224,7 @@ struct client {
 	int64_t probe_at;	/* look whether it is really gone; 0: no */
 	char request_id[ID_MAX];
 	struct page *page;	/* CLIENT_PAGE; in the arena */
+	struct replay *replay;	/* NULL, or nothing is written any more */
 	struct exchange x;
 };
 
@@ -297,6 +299,14 @@ void watch_start(struct proxy *p, struct client *c, struct str rest);
 /* Does what can be done now. */
 void watch_turn(struct proxy *p, struct client *c);
 int64_t watch_deadline(const struct proxy *p, const struct client *c);
+
+/* ---- replay.c --------------------------------------------------------- */
+
+/* The body of POST /dashboard/replay is there. */
+void replay_start(struct proxy *p, struct client *c);
+/* Where it goes: also "backend:model". */
+int replay_route(struct proxy *p, struct str model, struct destination *d,
+    struct fault *f);
 
 /* ---- check.c ---------------------------------------------------------- */
 

@@ -593,6 +593,44 @@ static void run_wide(void)
 	stop(&program, 0);
 }
 
+static int post_replay(const char *origin, const char *site,
+    const char *type, const char *content)
+{
+	char fields[512];
+
+	snprintf(fields, sizeof fields, "%s%sContent-Type: %s\r\n",
+	    origin, site, type);
+	return ask("POST /dashboard/replay", fields, content);
+}
+
+static void run_replay(void)
+{
+	static const char *const more[] = { "MONITOR_REPLAY=1", NULL };
+	static const char json[] = "application/json";
+	static const char site[] = "Sec-Fetch-Site: same-origin\r\n";
+	char own[96];
+
+	if (!start_with(more))
+		return;
+	snprintf(own, sizeof own, "Host: localhost:%d\r\nOrigin: "
+	    "http://localhost:%d\r\n", program.port, program.port);
+	T_INT(post_replay("Origin: null\r\n", site, json, "{}"), 403,
+	    "replay: origin null");
+	T_INT(post_replay("Origin: http://evil.test\r\n", site, json, "{}"),
+	    403, "replay: another origin");
+	T_INT(post_replay("", site, json, "{}"), 403, "replay: no origin");
+	T_INT(post_replay(own, "", json, "{}"), 403, "replay: from nowhere");
+	T_INT(post_replay(own, "Sec-Fetch-Site: cross-site\r\n", json, "{}"),
+	    403, "replay: cross-site");
+	T_INT(post_replay(own, site, "text/plain", "{}"), 415,
+	    "replay: a form's type");
+	T_INT(post_replay(own, site, json, "{"), 400, "replay: no JSON");
+	T_INT(post_replay(own, site, json, "{\"of\":\"req_none\","
+	    "\"model\":\"m\",\"confirm_cost\":true}"), 404,
+	    "replay: of nothing");
+	stop(&program, 0);
+}
+
 int main(int argc, char **argv)
 {
 	pid_t upstream;
@@ -605,6 +643,7 @@ int main(int argc, char **argv)
 	run_token();
 	run_key();
 	run_wide();
+	run_replay();
 	kill(upstream, SIGTERM);
 	waitpid(upstream, NULL, 0);
 	return t_done("page");

@@ -11,6 +11,7 @@
 /* link: monitor/page_export.c */
 /* link: monitor/page_har.c */
 /* link: monitor/page_otlp.c */
+/* link: monitor/page_replay.c */
 #include "../../src/monitor/page.c"
 #include "t.h"
 
@@ -156,6 +157,36 @@ void journal_stats(const struct journal *j, struct journal_stats *out)
 {
 	memset(out, 0, sizeof *out);
 	out->lines = j->next;
+}
+
+/* A line that is written, for replays. */
+static char written_text[512];
+static struct buf written;
+
+struct buf *journal_begin(struct journal *j, enum journal_kind kind,
+    struct str id, uint32_t session)
+{
+	(void)j;
+	(void)session;
+	written = buf_on(written_text, sizeof written_text);
+	buf_put(&written, journal_kind_name(kind));
+	buf_chr(&written, ' ');
+	buf_put(&written, id);
+	return &written;
+}
+
+void journal_put_text(struct buf *b, const char *key, struct str s)
+{
+	buf_chr(b, ' ');
+	buf_put(b, str_of(key));
+	buf_chr(b, '=');
+	buf_put(b, s);
+}
+
+uint64_t journal_end(struct journal *j)
+{
+	(void)j;
+	return 1;
 }
 
 void label_set(struct label *l, struct str s)
@@ -773,6 +804,79 @@ static void test_large(void)
 	T_INT(page_wake(head.page, 0, 1000), 1000, "at once");
 }
 
+/* ---- replay ----------------------------------------------------------- */
+
+static int replay_of(const char *id, int64_t max, struct replay *r)
+{
+	struct arena a = { room, room + sizeof room };
+
+	memset(r, 0, sizeof *r);
+	r->of = str_of(id);
+	r->model = S("other \"model\"");
+	r->max_tokens = max;
+	monitor.journal = &played;
+	return page_replay(&monitor, r, &a, &fault);
+}
+
+static void test_replay(void)
+{
+	struct replay r;
+	struct jv v, m;
+
+	usual();
+	T_INT(replay_of("req_2", 0, &r), OK, "a request made anew");
+	v = parsed(r.body, "its body");
+	T(json_is(json_get(v, S("model")), S("other \"model\"")), "model");
+	T_INT(json_int(json_get(v, S("max_tokens")), 0), 4096,
+	    "where the record doesn't say");
+	T(json_true(json_get(v, S("stream"))), "streamed");
+	T_INT(json_count(json_get(v, S("system"))), 1, "system");
+	m = json_get(v, S("messages"));
+	T_INT(json_count(m), 3, "all messages");
+	T_INT(json_count(json_get(json_at(m, 1), S("content"))), 1,
+	    "without the first model's thinking");
+	T(has(r.body, "\"tool_use_id\":\"toolu_1\""), "results stay");
+	T_STR(r.session, S("s1"), "its session");
+	page_replayed(&monitor, &r, S("req_9"));
+	T_STR(buf_str(&written), S("cdx.replay req_9 of=req_2 model="
+	    "other \"model\""), "the line that joins them");
+	T_INT(replay_of("req_1", 7, &r), OK, "another");
+	v = parsed(r.body, "its body");
+	T_INT(json_int(json_get(v, S("max_tokens")), 0), 7, "as asked");
+	T_INT(json_count(json_get(v, S("tools"))), 1, "tools");
+	T_INT(replay_of("req_3", 0, &r), E_FAULT, "what isn't whole");
+	T_INT(fault.status, 409, "is not sent");
+	T_INT(replay_of("req_none", 0, &r), E_FAULT, "nor what isn't there");
+	T_INT(fault.status, 404, "and says so");
+}
+
+static void test_replay_contents(void)
+{
+	struct replay r;
+
+	reset();
+	add_blob(SHA("aaaa"), "message", "{\"role\":\"user\",\"content\":["
+	    "{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"data\":"
+	    "\"[image/png 48 KB sha=00]\"}},{\"type\":\"tool_result\","
+	    "\"tool_use_id\":\"t\",\"content\":[{\"type\":\"image\","
+	    "\"source\":{\"data\":\"[image/png 1 KB sha=11]\"}}]}]}");
+	add_blob(SHA("bbbb"), "message", "{\"role\":\"assistant\","
+	    "\"content\":[{\"type\":\"thinking\",\"thinking\":\"x\"}]}");
+	add_blob(SHA("cccc"), "message", "{\"cdx.cut\":\"a long\"}");
+	add(J_REQUEST, "s1", "req_a", ",\"cdx.messages\":{\"add\":[\""
+	    SHA("aaaa") "\",\"" SHA("bbbb") "\"]}");
+	add(J_REQUEST, "s1", "req_b", ",\"cdx.messages\":{\"add\":[\""
+	    SHA("cccc") "\"]}");
+	T_INT(replay_of("req_a", 0, &r), OK, "images");
+	parsed(r.body, "images");
+	T(has(r.body, "{\"type\":\"text\",\"text\":\"[image/png 48 KB "
+	    "sha=00]\"}"), "an image by its name");
+	T(has(r.body, "\"content\":[{\"type\":\"text\",\"text\":"
+	    "\"[image/png 1 KB"), "in a result too");
+	T(!has(r.body, "\"thinking\":\"x\""), "no thinking");
+	T_INT(replay_of("req_b", 0, &r), E_FAULT, "a message that was cut");
+}
+
 int main(void)
 {
 	test_page();
@@ -790,5 +894,7 @@ int main(void)
 	test_deltas();
 	test_overtaken();
 	test_large();
+	test_replay();
+	test_replay_contents();
 	return t_done("page");
 }
