@@ -157,8 +157,12 @@ static int tell_line(struct page *pg, struct buf *b)
 	struct events *ev = pg->own;
 	struct journal_line l;
 
-	if (journal_line(pg->j, pg->seq, &l) != OK)
+	if (pg->seq < journal_first(pg->j))
 		return E_LIMIT;
+	if (journal_line(pg->j, pg->seq, &l) != OK) {
+		pg->seq++;	/* a number without a line */
+		return OK;
+	}
 	if (l.kind == J_RESPONSE && pg->backlog <= DELTA_BACKLOG &&
 	    journal_live_count(pg->j) != ev->seen)
 		tell_last(pg, b, l.text);

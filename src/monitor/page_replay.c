@@ -229,13 +229,11 @@ int page_replay(struct monitor *m, struct replay *r, struct arena *a,
 
 void page_replayed(struct monitor *m, const struct replay *r, struct str id)
 {
-	struct buf *b;
-
 	if (!m->journal)
 		return;
-	b = journal_begin(m->journal, J_REPLAY, id, r->session.n ?
+	journal_begin(m->journal, J_REPLAY, id, r->session.n ?
 	    journal_key(r->session) : 0);
-	journal_put_text(b, "of", r->of);
-	journal_put_text(b, "model", r->model);
+	journal_put_text(m->journal, "of", r->of);
+	journal_put_text(m->journal, "model", r->model);
 	journal_end(m->journal);
 }
