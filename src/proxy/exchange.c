@@ -317,8 +317,10 @@ static void record_start(struct proxy *p, struct client *c)
 		x->rec.class = "count";
 	if (x->call.kind == CALL_MODELS)
 		x->rec.class = "models";
-	if (c->replay)
+	if (c->replay) {
 		x->rec.class = "replay";
+		x->rec.class_by = "header";
+	}
 	label_jset(&x->rec.asked, x->req.model);
 	label_set(&x->rec.served, x->call.model);
 	if (x->call.up)

@@ -19,11 +19,13 @@ static struct upstream *upstream_of(struct config *c, struct str *model)
 
 	if (name.n == model->n)
 		return NULL;
+	if (str_eq(name, S("openai")))	/* as LLM_BACKEND takes it */
+		name = S("openai_compatible");
 	for (i = 0; i < c->nupstreams; i++) {
 		if (!str_eq(name, str_of(c->upstreams[i].backend->name)) &&
 		    !str_eq(name, c->upstreams[i].name))
 			continue;
-		*model = str_from(*model, name.n + 1);
+		*model = str_from(*model, str_chr(*model, ':') + 1);
 		return &c->upstreams[i];
 	}
 	return NULL;

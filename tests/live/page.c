@@ -608,10 +608,15 @@ static void run_replay(void)
 	static const char *const more[] = { "MONITOR_REPLAY=1", NULL };
 	static const char json[] = "application/json";
 	static const char site[] = "Sec-Fetch-Site: same-origin\r\n";
-	char own[96];
+	char own[96], content[256], path[128];
+	struct str id;
+	int fd;
 
 	if (!start_with(more))
 		return;
+	fd = send_message("words 5 every 0", 1);
+	read_until(fd, NULL, SOON_MS);
+	close(fd);
 	snprintf(own, sizeof own, "Host: localhost:%d\r\nOrigin: "
 	    "http://localhost:%d\r\n", program.port, program.port);
 	T_INT(post_replay("Origin: null\r\n", site, json, "{}"), 403,
@@ -628,6 +633,30 @@ static void run_replay(void)
 	T_INT(post_replay(own, site, json, "{\"of\":\"req_none\","
 	    "\"model\":\"m\",\"confirm_cost\":true}"), 404,
 	    "replay: of nothing");
+	get("/dashboard/data?limit=1");
+	id = json_str(json_get(json_at(got_json("data"), 0), S("id"))).raw;
+	snprintf(content, sizeof content, "{\"of\":\"%.*s\",\"model\":\"other"
+	    "\"}", (int)id.n, id.p);
+	T_INT(post_replay(own, site, json, content), 400,
+	    "replay: its cost is not confirmed");
+	T(has(body, "1 KB to m at "), "and is said: %.*s", (int)body.n,
+	    body.p);
+	get("/dashboard/data?limit=1");
+	id = json_str(json_get(json_at(got_json("data"), 0), S("id"))).raw;
+	snprintf(content, sizeof content, "{\"of\":\"%.*s\",\"model\":"
+	    "\"openai:other\",\"confirm_cost\":true}", (int)id.n, id.p);
+	T_INT(post_replay(own, site, json, content), 202, "replay: taken on");
+	id = json_str(json_get(got_json("replay"), S("id"))).raw;
+	snprintf(path, sizeof path, "/dashboard/request/%.*s", (int)id.n,
+	    id.p);
+	nap(300);		/* nobody waits at the other end */
+	T_INT(get(path), 200, "replay: it is recorded");
+	T(has(body, "\"cdx.class\":\"replay\"") && has(body,
+	    "\"event\":\"cdx.replay\"") && has(body,
+	    "\"cdx.model.served\":\"other\"") && has(body,
+	    "\"cdx.outcome\":\"done\""), "replay: as what it is: %.*s",
+	    (int)body.n, body.p);
+	T(has(body, "word4 "), "replay: with its answer");
 	stop(&program, 0);
 }
 
