@@ -497,6 +497,49 @@ static void put_request(struct record *r, const struct facts *f,
 	put_preview(j, newest(f->q));
 }
 
+/* ---- exact bytes ------------------------------------------------------ */
+
+void record_raw(struct record *r, enum raw_side side, int head,
+    struct str bytes)
+{
+	struct journal *j = r->mon->journal;
+
+	if (!j || !r->req)
+		return;
+	if (head)
+		raw_head(j, r->slot, side, bytes);
+	else
+		raw_add(j, r->slot, side, bytes);
+}
+
+/* The client's head, put together again: what it said, field by field. */
+static void keep_client(struct record *r, const struct facts *f)
+{
+	struct journal *j = r->mon->journal;
+	const struct http_head *h = f->head;
+	struct arena scratch = *r->arena;
+	struct buf b = buf_open(&scratch);
+	size_t i;
+
+	buf_put(&b, h->method);
+	buf_chr(&b, ' ');
+	buf_put(&b, h->target);
+	buf_put(&b, h->minor ? S(" HTTP/1.1\r\n") : S(" HTTP/1.0\r\n"));
+	for (i = 0; i < h->nfields; i++) {
+		buf_put(&b, h->fields[i].name);
+		buf_put(&b, S(": "));
+		buf_put(&b, h->fields[i].value);
+		buf_put(&b, S("\r\n"));
+	}
+	buf_put(&b, S("\r\n"));
+	raw_begin(j, r->slot, label_str(&r->id));
+	if (b.full)
+		return;
+	raw_head(j, r->slot, RAW_CLIENT_REQUEST, buf_str(&b));
+	raw_add(j, r->slot, RAW_CLIENT_REQUEST, f->body);
+	raw_end(j, r->slot, RAW_CLIENT_REQUEST);
+}
+
 static void is_compacted(struct record *r, const struct facts *f)
 {
 	r->compacted = http_field(f->head,
@@ -518,7 +561,7 @@ void events_request(struct record *r, const struct record_source *from)
 {
 	struct journal *j = r->mon->journal;
 	struct facts f = { .q = from->req, .head = from->head,
-	    .peer = from->peer };
+	    .peer = from->peer, .body = from->body };
 	struct sha16 system[SYSTEM_MAX];
 	struct arena scratch = { NULL, NULL };
 	uint64_t seq;
@@ -551,6 +594,8 @@ void events_request(struct record *r, const struct record_source *from)
 	r->leans = NULL;
 	each_result(r, &f, tell_one);
 	live_start(j, r->slot, label_str(&r->id), session_key(r));
+	if (r->arena)
+		keep_client(r, &f);
 }
 
 /* ---- upstream --------------------------------------------------------- */
@@ -614,9 +659,14 @@ void record_upstream(struct record *r, const struct record_sent *s)
 	struct journal *j = r->mon->journal;
 	struct sha16 sha;
 	struct str target;
+	size_t i;
 
 	if (!j || !r->req)
 		return;
+	raw_head(j, r->slot, RAW_UPSTREAM_REQUEST, s->head);
+	for (i = 0; i < s->nbody; i++)
+		raw_add(j, r->slot, RAW_UPSTREAM_REQUEST, s->body[i]);
+	raw_end(j, r->slot, RAW_UPSTREAM_REQUEST);
 	r->provider = provider_name(s);
 	target = str_from(s->head, str_chr(s->head, ' ') + 1);
 	target = str_head(target, str_chr(target, ' '));
@@ -977,6 +1027,8 @@ void events_response(struct record *r)
 	if (j->failed && j->opt.bodies == LOG_BODIES_ERRORS)
 		write_again(r, scratch);
 	account(r);
+	raw_end(j, r->slot, RAW_UPSTREAM_RESPONSE);
+	raw_end(j, r->slot, RAW_CLIENT_RESPONSE);
 	put_response(r, said == OK ? &sha : NULL);
 	if (said == OK)
 		preview_answer(r);

@@ -95,6 +95,7 @@ struct journal *journal_open(const struct journal_options *o)
 	j->first = j->next = j->young = j->fresh = 1;
 	j->writer.fd = -1;
 	live_map(j);
+	raw_map(j);
 	return j;
 }
 

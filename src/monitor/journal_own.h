@@ -2,6 +2,7 @@
  *
  *	journal.c	lines: the ring and its index, begin and end
  *	live.c		answers in flight
+ *	raw.c		exact bytes
  *	blob.c		contents by name
  *	writer.c	to the file; scribe.c is the child that writes it
  *	load.c		reads a file; restore.c puts its end into the ring
@@ -80,6 +81,11 @@ struct journal {
 	size_t live_size;
 	struct live *live;
 	uint64_t live_count;
+	char *raw;		/* opt.raw bytes; raw.c */
+	uint64_t raw_head, raw_first, raw_next;	/* bytes; entries */
+	struct raw_entry *raw_entry;
+	size_t nraw;		/* a power of two */
+	struct raw_slot *raw_slot;
 	uint64_t lines, bytes, dropped;
 	uint64_t damaged, damage_at;	/* lines of the file that were passed
 					 * over at start; where, the last */
@@ -116,5 +122,15 @@ void live_add(struct journal *j, size_t slot, struct jstr text);
 void live_sign(struct journal *j, size_t slot, struct jstr signature);
 /* The answer is whole: what was held back comes out. */
 void live_end(struct journal *j, size_t slot);
+
+/* raw.c: a slot goes on to another request; a head, which begins a side (anew,
+ * with another attempt); its content; the end of that. */
+int raw_map(struct journal *j);
+void raw_begin(struct journal *j, size_t slot, struct str id);
+void raw_head(struct journal *j, size_t slot, enum raw_side side,
+    struct str head);
+void raw_add(struct journal *j, size_t slot, enum raw_side side,
+    struct str text);
+void raw_end(struct journal *j, size_t slot, enum raw_side side);
 
 #endif

@@ -178,15 +178,3 @@ int journal_live(const struct journal *j, size_t slot, struct live_cursor *c,
 	c->at = (uint32_t)end;
 	return OK;
 }
-
-/* Exact bytes are not kept: whoever asks rebuilds them from records. */
-int journal_raw(const struct journal *j, struct str id, enum raw_side side,
-    int head, struct buf *out)
-{
-	(void)j;
-	(void)id;
-	(void)side;
-	(void)head;
-	(void)out;
-	return E_NONE;
-}

@@ -185,13 +185,17 @@ struct record_sent {
 	size_t nbody, bytes;
 };
 void record_upstream(struct record *r, const struct record_sent *s);
+/* Bytes as they come and go, for the journal's memory of exact bytes: a head
+ * (whole), then content without transfer coding. */
+void record_raw(struct record *r, enum raw_side side, int head,
+    struct str bytes);
 /* What record_begin needs beside the record. req, head: NULL where there are
- * none; peer: the client's address; arena: the request's, its free part is
+ * none; peer: the client's address; body: its bytes; arena: the request's, its free part is
  * scratch then and at record_end. */
 struct record_source {
 	const struct request *req;
 	const struct http_head *head;
-	struct str peer;
+	struct str peer, body;
 	const struct arena *arena;
 };
 /* A line when it arrives and one when it ends. The latter also goes to the

@@ -103,7 +103,7 @@ struct recogniser {
 struct facts {
 	const struct request *q;
 	const struct http_head *head;
-	struct str peer;
+	struct str peer, body;
 	struct sha16 *sha;	/* of all messages; NULL: no memory for them */
 	struct sha16 system[SYSTEM_MAX], tools;
 	size_t nsystem;

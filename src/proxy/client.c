@@ -193,6 +193,7 @@ static void next_request(struct proxy *p, struct client *c)
 	c->out.full = 0;
 	c->looked = 0;
 	c->begun = c->in.n > 0;
+	c->begun_at = p->now;
 	c->said_continue = c->close = c->unread = 0;
 	c->x.stage = X_NONE;
 	c->page = NULL;
@@ -454,6 +455,7 @@ static void read_head(struct proxy *p, struct client *c)
 		return;
 	if (!c->begun) {
 		c->begun = 1;
+		c->begun_at = p->now;
 		c->deadline = p->now + p->config->header_ms;
 	}
 	from = c->looked;

@@ -68,11 +68,32 @@ static size_t backlog(const struct client *c)
 	return c->out.n - c->out_sent;
 }
 
+/* What was written to the client since at, as it will see it. */
+static void keep_out(struct client *c, int head, size_t at)
+{
+	if (!c->out.full)
+		record_raw(&c->x.rec, RAW_CLIENT_RESPONSE, head,
+		    str_from(buf_str(&c->out), at));
+}
+
+/* A whole reply that stands in out. */
+static void keep_reply(struct client *c)
+{
+	struct str all = str_from(buf_str(&c->out), c->out_sent);
+	size_t head = http_head_end(all, 0);
+
+	record_raw(&c->x.rec, RAW_CLIENT_RESPONSE, 1, str_head(all, head));
+	record_raw(&c->x.rec, RAW_CLIENT_RESPONSE, 0, str_from(all, head));
+}
+
 /* Fields of ours that an upstream's answer gives rise to. */
 static void stream_head(struct client *c)
 {
+	size_t at = c->out.n;
+
 	reply_head(c, &c->out, 200, S("text/event-stream; charset=utf-8"),
 	    S("cache-control: no-cache\r\nx-accel-buffering: no\r\n"), -1);
+	keep_out(c, 1, at);
 	c->x.committed = 1;
 	c->x.rec.status = 200;
 }
@@ -92,6 +113,8 @@ static void stream_event(struct client *c, const struct event *e)
 	 * get here; the turn ends the stream with an error. */
 	if (c->out.full)
 		c->out.n = at;
+	else
+		keep_out(c, 0, at);
 }
 
 static void fold_one(struct client *c, const struct event *e)
@@ -140,6 +163,8 @@ static void finish_record(struct client *c, enum outcome outcome)
 	if (!x->recorded)
 		return;
 	x->recorded = 0;
+	if (!x->committed && outcome != OUTCOME_CANCELLED)
+		keep_reply(c);
 	x->rec.outcome = outcome;
 	x->rec.ended = loop_now();	/* p->now is when the turn began */
 	x->rec.bytes_out += backlog(c);
@@ -272,11 +297,14 @@ static void fail(struct proxy *p, struct client *c)
 	c->out.full = 0;
 	if (x->call.up->backend->passthrough) {
 		struct event e = { .type = EV_ERROR, .fault = f };
+		size_t at;
 
 		/* Perhaps inside an event: an empty line ends it. */
 		chunk_begin(c);
+		at = c->out.n;
 		buf_put(&c->out, S("\n\n"));
 		event_write(&c->out, &e, client_request_id(c), 0);
+		keep_out(c, 0, at);
 	} else {
 		answer_error(&x->call.answer, f);
 	}
@@ -302,6 +330,7 @@ static void record_start(struct proxy *p, struct client *c)
 	label_set(&x->rec.session,
 	    http_field(h, S("x-claude-code-session-id")));
 	label_set(&x->rec.agent, http_field(h, S("x-claude-code-agent-id")));
+	x->rec.accepted = c->begun_at;
 	x->rec.wall_ms = loop_wall();
 	x->rec.arrived = p->now;
 	x->rec.bytes_in = c->content.n;
@@ -330,6 +359,7 @@ static void record_start(struct proxy *p, struct client *c)
 	source.head = h;
 	sock_addr_host(&b, &c->peer);
 	source.peer = buf_str(&b);
+	source.body = buf_str(&c->content);
 	source.arena = &c->a;
 	record_begin(&x->rec, &source);
 }
@@ -582,7 +612,7 @@ static void pass_head(struct client *c)
 	char fields[8192];
 	struct buf b = buf_on(fields, sizeof fields);
 	struct str type = http_field(&x->head, S("content-type"));
-	size_t i;
+	size_t i, at;
 
 	for (i = 0; i < x->head.nfields; i++) {
 		if (!passes(x->head.fields[i].name) ||
@@ -595,9 +625,11 @@ static void pass_head(struct client *c)
 	}
 	if (b.full)
 		b.n = 0;
+	at = c->out.n;
 	reply_head(c, &c->out, x->head.status, type, buf_str(&b),
 	    x->head.framing == HTTP_COUNTED ? (int64_t)x->head.length :
 	    x->head.framing == HTTP_NO_BODY ? 0 : -1);
+	keep_out(c, 1, at);
 	x->committed = 1;
 	x->rec.status = x->head.status;
 	x->last_out = loop_now();
@@ -610,6 +642,7 @@ static void put_passed(struct client *c, struct str bytes)
 	if (c->x.head.framing != HTTP_COUNTED)
 		chunk_begin(c);
 	buf_put(&c->out, bytes);
+	record_raw(&c->x.rec, RAW_CLIENT_RESPONSE, 0, bytes);
 }
 
 static int refused_by_head(struct exchange *x)
@@ -679,6 +712,7 @@ static void take_head(struct proxy *p, struct client *c, size_t end)
 		fail(p, c);
 		return;
 	}
+	record_raw(&x->rec, RAW_UPSTREAM_RESPONSE, 1, head);
 	http_body_init(&x->body, &x->head);
 	if (!x->call.up->backend->passthrough)
 		keep_limits(x);
@@ -709,6 +743,7 @@ static void take_content(struct exchange *x, struct str raw)
 			break;
 		if (x->call.up->backend->passthrough)
 			put_passed(c, piece);
+		record_raw(&x->rec, RAW_UPSTREAM_RESPONSE, 0, piece);
 		if (piece.n && piece.p != x->in.p + x->in.n)
 			memmove(x->in.p + x->in.n, piece.p, piece.n);
 		x->in.n += piece.n;
@@ -1011,8 +1046,12 @@ static void tend_client(struct proxy *p, struct client *c)
 		answer_start(&x->call.answer);
 	}
 	if (x->committed && p->now - x->last_out >= PING_EVERY) {
+		size_t at;
+
 		chunk_begin(c);
+		at = c->out.n;
 		event_write_ping(&c->out);
+		keep_out(c, 0, at);
 		x->last_out = p->now;
 	}
 }

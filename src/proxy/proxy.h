@@ -208,7 +208,8 @@ struct client {
 	struct arena a;		/* on mem.work, anew for each request */
 	struct buf in;		/* CLIENT_IN bytes: heads, chunks, pipelined */
 	size_t looked;		/* of in, by http_head_end */
-	int begun;		/* bytes of this head have come */
+	int begun;		/* bytes of this head have come, */
+	int64_t begun_at;	/* the first of them then */
 	struct http_head head;
 	struct http_body body;
 	struct buf content;	/* the request's body, in mem.work */

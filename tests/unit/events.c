@@ -10,6 +10,7 @@
 /* link: monitor/load.c */
 /* link: monitor/monitor.c */
 /* link: monitor/prices.c */
+/* link: monitor/raw.c */
 /* link: monitor/recognise.c */
 /* link: monitor/record.c */
 /* link: monitor/redact.c */

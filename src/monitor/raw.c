@@ -1,0 +1,184 @@
+/* raw.c -- exact bytes of both sides, the newest few megabytes of them.
+ *
+ * A ring of pieces: whose they are, which side, head or content. Secrets are
+ * masked before a piece is stored, across the cuts between pieces. A request
+ * whose first piece has left the ring is gone as a whole.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "journal_own.h"
+
+enum {
+	PIECE_FOR = 1024,	/* an entry for so many bytes of ring */
+	PART_MAX = 4,		/* a fourth of the ring is the most a side gets */
+	STEP = 32768		/* masked at a time */
+};
+
+struct raw_entry {
+	uint64_t key, pos;
+	uint32_t n;
+	unsigned char side, head, begins, cut;
+};
+
+struct raw_slot {
+	uint64_t key;
+	struct redact redact[RAW_SIDES];
+	uint64_t kept[RAW_SIDES];
+	unsigned char begun[RAW_SIDES], cut[RAW_SIDES];
+};
+
+int raw_map(struct journal *j)
+{
+	uint64_t n = 64;
+
+	if (j->opt.raw < 1 << 16)
+		return E_NONE;
+	while (n < j->opt.raw / PIECE_FOR)
+		n *= 2;
+	j->nraw = (size_t)n;
+	j->raw = journal_map(j->opt.raw);
+	j->raw_entry = journal_map(n * sizeof *j->raw_entry);
+	j->raw_slot = journal_map(j->opt.slots * sizeof *j->raw_slot);
+	if (j->raw && j->raw_entry && j->raw_slot)
+		return OK;
+	j->opt.raw = 0;
+	return E_FULL;
+}
+
+static struct raw_entry *entry_of(const struct journal *j, uint64_t i)
+{
+	return &j->raw_entry[i & (j->nraw - 1)];
+}
+
+/* ---- writing ---------------------------------------------------------- */
+
+static void store(struct journal *j, struct raw_slot *s, enum raw_side side,
+    int head, struct str text)
+{
+	uint64_t size = j->opt.raw, at = j->raw_head % size, pos;
+	struct raw_entry *e;
+
+	if (text.n == 0 && s->begun[side] > (head ? 0 : 1))
+		return;
+	pos = size - at < text.n ? j->raw_head + size - at : j->raw_head;
+	j->raw_head = pos + text.n;
+	while (j->raw_first < j->raw_next && (j->raw_next - j->raw_first >=
+	    j->nraw || entry_of(j, j->raw_first)->pos + size < j->raw_head))
+		j->raw_first++;
+	e = entry_of(j, j->raw_next++);
+	*e = (struct raw_entry){ .key = s->key, .pos = pos,
+	    .n = (uint32_t)text.n, .side = (unsigned char)side,
+	    .head = (unsigned char)head };
+	e->begins = s->begun[side] < (head ? 1 : 2);
+	s->begun[side] = head ? 1 : 2;
+	if (text.n)
+		memcpy(j->raw + pos % size, text.p, text.n);
+}
+
+static void cut(struct journal *j, struct raw_slot *s, enum raw_side side)
+{
+	if (!s->cut[side] && j->raw_next > j->raw_first) {
+		store(j, s, side, 0, S(" "));
+		entry_of(j, j->raw_next - 1)->n = 0;
+		entry_of(j, j->raw_next - 1)->cut = 1;
+	}
+	s->cut[side] = 1;
+}
+
+void raw_begin(struct journal *j, size_t slot, struct str id)
+{
+	if (j->opt.raw && slot < j->opt.slots) {
+		memset(&j->raw_slot[slot], 0, sizeof *j->raw_slot);
+		j->raw_slot[slot].key = journal_hash(id);
+	}
+}
+
+static struct buf *scratch(struct journal *j)
+{
+	j->text.n = 0;
+	j->text.full = 0;
+	return &j->text;
+}
+
+void raw_head(struct journal *j, size_t slot, enum raw_side side,
+    struct str head)
+{
+	struct raw_slot *s;
+
+	if (!j->opt.raw || slot >= j->opt.slots)
+		return;
+	s = &j->raw_slot[slot];
+	/* Another attempt takes the place of the one before. */
+	s->begun[side] = s->cut[side] = 0;
+	s->kept[side] = 0;
+	redact_begin(&s->redact[side], &j->redact);
+	redact_head(&j->redact, scratch(j), str_head(head, STEP));
+	store(j, s, side, 1, buf_str(&j->text));
+}
+
+void raw_add(struct journal *j, size_t slot, enum raw_side side,
+    struct str text)
+{
+	struct raw_slot *s;
+	struct str one;
+
+	if (!j->opt.raw || slot >= j->opt.slots)
+		return;
+	s = &j->raw_slot[slot];
+	if (s->begun[side] == 0)
+		return;
+	while (text.n && !s->cut[side]) {
+		one = str_head(text, STEP);
+		text = str_from(text, one.n);
+		redact_put(&s->redact[side], scratch(j), one);
+		s->kept[side] += j->text.n;
+		if (s->kept[side] > j->opt.raw / PART_MAX)
+			cut(j, s, side);
+		else
+			store(j, s, side, 0, buf_str(&j->text));
+	}
+}
+
+void raw_end(struct journal *j, size_t slot, enum raw_side side)
+{
+	struct raw_slot *s;
+
+	if (!j->opt.raw || slot >= j->opt.slots)
+		return;
+	s = &j->raw_slot[slot];
+	if (s->begun[side] == 0 || s->cut[side])
+		return;
+	redact_end(&s->redact[side], scratch(j));
+	store(j, s, side, 0, buf_str(&j->text));
+}
+
+/* ---- reading ---------------------------------------------------------- */
+
+int journal_raw(const struct journal *j, struct str id, enum raw_side side,
+    int head, struct buf *out)
+{
+	uint64_t key = journal_hash(id), i, from = 0;
+	const struct raw_entry *e;
+	int is_cut = 0, found = 0;
+
+	if (!j->opt.raw)
+		return E_NONE;
+	/* The last beginning: an earlier attempt is not what was asked for. */
+	for (i = j->raw_first; i < j->raw_next; i++) {
+		e = entry_of(j, i);
+		if (e->key == key && e->side == side && e->begins &&
+		    e->head == (head != 0)) {
+			from = i;
+			found = 1;
+		}
+	}
+	for (i = from; found && i < j->raw_next; i++) {
+		e = entry_of(j, i);
+		if (e->key != key || e->side != side ||
+		    e->head != (head != 0))
+			continue;
+		is_cut |= e->cut;
+		buf_put(out, (struct str){ j->raw + e->pos % j->opt.raw,
+		    e->n });
+	}
+	return !found ? E_NONE : out->full ? E_FULL : is_cut ? E_LIMIT : OK;
+}
