@@ -577,17 +577,6 @@ long sock_writev(int fd, const struct str *s, size_t count,
 	return bad;
 }
 
-int sock_stale(int fd)
-{
-	ssize_t n;
-	char c;
-
-	do
-		n = recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	return n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
-}
-
 void sock_shutdown_write(int fd)
 {
 	(void)shutdown(fd, SHUT_WR);

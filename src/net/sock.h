@@ -100,11 +100,6 @@ enum { SOCK_SLICES_MAX = 4 };
 long sock_writev(int fd, const struct str *s, size_t count,
     enum sock_reason *why);
 
-/* For a connection that should be idle: 1 when the peer closed it or sent
- * something, so that it can't be used again. Takes no bytes out; an error is
- * told once, here. */
-int sock_stale(int fd);
-
 void sock_shutdown_write(int fd);	/* FIN; reading goes on */
 /* Unsent and unread bytes are the system's business: to be sure that a peer
  * sees an answer, shut down, read to the end, then close. -1 is ignored. */

@@ -257,11 +257,9 @@ static void test_bytes(void)
 
 	connect_pair(&a, &b);
 	T_INT(sock_read(b, in, sizeof in, &why), SOCK_AGAIN, "nothing yet");
-	T_INT(sock_stale(b), 0, "idle is not stale");
 	T_INT(sock_write(a, S("hello"), &why), 5, "write");
 	T_INT(sock_write(a, S(""), &why), 0, "nothing to write");
 	T(ready(b, 0), "readable");
-	T_INT(sock_stale(b), 1, "unasked bytes make it stale");
 	T_INT(sock_read(b, in, sizeof in, &why), 5, "read");
 	T(memcmp(in, "hello", 5) == 0, "the same bytes");
 	T_INT(sock_writev(a, slices, 4, &why), 13, "four slices, one empty");
@@ -290,7 +288,6 @@ static void test_ends(void)
 	T(ready(b, 0), "readable");
 	T_INT(sock_read(b, in, sizeof in, &why), 3, "arrive");
 	T_INT(sock_read(b, in, sizeof in, &why), SOCK_EOF, "then the end");
-	T_INT(sock_stale(b), 1, "an ended one is stale");
 	T_INT(sock_write(b, S("ok"), &why), 2, "the other way is open");
 	T(ready(a, 0), "readable");
 	T_INT(sock_read(a, in, sizeof in, &why), 2, "and carries");
@@ -307,7 +304,6 @@ static void test_ends(void)
 	T_INT(sock_write(b, S("x"), &why), SOCK_ERR, "a broken pipe");
 	T_INT(why, SOCK_RESET, "is a reset");
 	T_INT(sock_writev(b, &S("x"), 1, &why), SOCK_ERR, "as is this");
-	T_INT(sock_stale(b), 1, "a reset one is stale");
 	sock_close(b);
 	sock_close(-1);
 }
