@@ -70,6 +70,9 @@ static inline void world_block(struct world *w, const struct event *e)
 	else
 		buf_put(&w->line, e->id.raw);
 	buf_chr(&w->line, ' ');
+	buf_put(&w->line, e->toolset.raw);
+	if (e->toolset.raw.n)
+		buf_chr(&w->line, ':');
 	buf_put(&w->line, e->name.raw);
 	buf_chr(&w->line, ' ');
 }

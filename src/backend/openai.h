@@ -6,6 +6,7 @@
  * openai_messages.c  turns -> messages
  * openai_assistant.c  the assistant's among them
  * openai_tools.c   tools and tool_choice
+ * openai_toolset.c  members of Anthropic's toolsets
  * openai_schema.c  JSON Schema as each provider wants it
  * openai_decode.c  chunks and whole answers -> events
  * openai_error.c   refusals -> faults, retries
@@ -119,12 +120,8 @@ struct openai_facts {
 struct openai_name {
 	struct jstr client;	/* as the client knows it */
 	struct str upstream;	/* as sent */
-	struct jstr toolset;	/* OA-56; usually empty */
-	struct jstr member;
+	struct jstr toolset;	/* OA-56: whose member it is; usually empty */
 };
-
-struct openai_state;		/* openai_decode.c's; size from the function */
-size_t openai_state_size(void);
 
 /* What encode leaves for decode; first member of struct openai_state. */
 struct openai_sent {

@@ -296,7 +296,7 @@ static void put_call(struct enc *e, const struct block *b)
 	buf_put(&e->b, S("\",\"type\":\"function\",\"function\":"
 	    "{\"name\":\""));
 	from = e->b.n;
-	openai_put_name(e, &e->b, b->name);
+	openai_put_call_name(e, b);
 	cost_text(e, from);
 	buf_put(&e->b, S("\",\"arguments\":\""));
 	from = e->b.n;

@@ -300,6 +300,7 @@ static void slot_open(struct call *c, struct slot *s)
 {
 	struct openai_state *st = openai_state(c);
 	struct jstr name = s->name;
+	const struct openai_name *known;
 
 	if (c->req && c->req->no_parallel && c->answer.tools) {
 		st->cut = CUT_PARALLEL;
@@ -311,7 +312,9 @@ static void slot_open(struct call *c, struct slot *s)
 		return;
 	text_carrier(c, s->sig.raw.n > SIG_MAX && !s->sent_sig);
 	text_close(c);
-	calls_name(c, &name);
+	known = calls_name(c, &name);
+	if (known)
+		c->answer.toolset = known->toolset;
 	st->estimate += estimate_jstr(name, st->flags->vocabulary);
 	if (st->shown && st->shown != s)
 		st->shown->unshown = 1;

@@ -14,11 +14,6 @@ enum {
 	RATIO_FROM = 500	/* smaller estimates say little (OA-131) */
 };
 
-size_t openai_state_size(void)
-{
-	return sizeof(struct openai_state);
-}
-
 /* ---- failing ----------------------------------------------------------- */
 
 /* Sends what is held back, so that nothing received is lost. The block stays

@@ -39,6 +39,12 @@ struct turn {
 				 * 0: there is none */
 };
 
+/* A tool that stands for a member of a toolset (OA-56). */
+struct member_tool {
+	struct tool tool;
+	struct jstr set, member;
+};
+
 struct enc {
 	struct call *c;
 	const struct openai_flags *flags;
@@ -52,6 +58,8 @@ struct enc {
 
 	const struct tool **tools;	/* sent, with sent->names beside them */
 	size_t ntools;
+	struct member_tool *members;	/* some of tools point in here */
+	size_t nmembers;
 	const struct tool *lone;	/* server tool that was all there was, or that
 				 * was asked for by name: the model is told */
 	enum tool_choice choice;
@@ -78,6 +86,16 @@ int openai_plan_turns(struct enc *e);	/* OK, E_FAULT, E_FULL */
 int openai_plan_tools(struct enc *e);
 void openai_put_tools(struct enc *e);	/* the fields; nothing without tools */
 void openai_put_name(struct enc *e, struct buf *b, struct jstr name);
+
+/* ---- openai_toolset.c ---- */
+
+/* How many tools a toolset may become; 0: we don't know its members. */
+size_t openai_toolset_size(const struct tool *t);
+/* Adds those that are on to e->tools and e->members, where there is room. OK or
+ * E_FULL. */
+int openai_toolset_expand(struct enc *e, const struct tool *t);
+/* The name of a call as it is sent: b of the history. */
+void openai_put_call_name(struct enc *e, const struct block *b);
 
 /* ---- openai_messages.c ---- */
 

@@ -153,13 +153,15 @@ static size_t see_changes(const struct request *r, struct key *k)
 	return n;
 }
 
-static int see(struct enc *e, struct seen *s, struct arena *scratch)
+static int see(struct enc *e, struct seen *s)
 {
+	struct arena *a = e->c->a;
+
 	s->k = s->changes = NULL;
 	s->n = see_all(e->req, s);
 	s->nchanges = see_changes(e->req, NULL);
-	s->k = arena_array(scratch, s->n, sizeof *s->k);
-	s->changes = arena_array(scratch, s->nchanges, sizeof *s->changes);
+	s->k = arena_array(a, s->n, sizeof *s->k);
+	s->changes = arena_array(a, s->nchanges, sizeof *s->changes);
 	if (!s->k || !s->changes)
 		return E_FULL;
 	see_all(e->req, s);
@@ -229,18 +231,20 @@ static int gather(struct enc *e, const struct seen *s)
 	int hide = defers(r, s);
 	const struct tool *t;
 	size_t i;
+	int code = OK;
 
-	for (i = 0; i < r->ntools; i++) {
+	for (i = 0; i < r->ntools && code == OK; i++) {
 		t = &r->tools[i];
 		if (t->kind == TOOL_TOOLSET)
-			return refuse_toolset(e, t);
-		if (t->kind == TOOL_SERVER)
+			code = openai_toolset_size(t) ?
+			    openai_toolset_expand(e, t) : refuse_toolset(e, t);
+		else if (t->kind == TOOL_SERVER)
 			leave_out(e, t);
 		else if (!(hide && is_hidden(t, s)) &&
 		    !is_removed(t, s))
 			e->tools[e->ntools++] = t;
 	}
-	return OK;
+	return code;
 }
 
 /* Past the service's limit (OA-52): deferred ones that nobody asked for go
@@ -321,7 +325,7 @@ static int name_all(struct enc *e)
 {
 	struct openai_name *names;
 	struct buf b;
-	size_t i;
+	size_t i, k;
 
 	names = arena_array(e->c->a, e->ntools, sizeof *names);
 	if (!names)
@@ -333,6 +337,12 @@ static int name_all(struct enc *e)
 		if (b.full)
 			return E_FULL;
 		names[i].upstream = buf_end(e->c->a, &b);
+		for (k = 0; k < e->nmembers; k++) {
+			if (e->tools[i] != &e->members[k].tool)
+				continue;
+			names[i].client = e->members[k].member;
+			names[i].toolset = e->members[k].set;
+		}
 	}
 	e->sent->names = names;
 	e->sent->nnames = e->ntools;
@@ -342,14 +352,16 @@ static int name_all(struct enc *e)
 int openai_plan_tools(struct enc *e)
 {
 	struct seen s = { 0 };
-	struct arena scratch;
+	size_t i, n = 0;
 	int r;
 
-	e->tools = arena_array(e->c->a, e->req->ntools, sizeof *e->tools);
-	if (!e->tools)
+	for (i = 0; i < e->req->ntools; i++)
+		n += openai_toolset_size(&e->req->tools[i]);
+	e->tools = arena_array(e->c->a, e->req->ntools + n, sizeof *e->tools);
+	e->members = arena_array(e->c->a, n, sizeof *e->members);
+	if (!e->tools || !e->members)
 		return E_FULL;
-	scratch = *e->c->a;
-	r = see(e, &s, &scratch);
+	r = see(e, &s);
 	if (r == OK)
 		r = gather(e, &s);
 	if (r == OK)

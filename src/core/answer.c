@@ -60,6 +60,8 @@ void answer_open(struct answer *an, enum block_type type, struct jstr id,
 {
 	struct event e = { .block = type, .id = id, .name = name };
 
+	e.toolset = an->toolset;
+	an->toolset.raw.n = 0;
 	if (!an->ended)
 		open_block(an, &e);
 }

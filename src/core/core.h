@@ -262,6 +262,7 @@ struct answer {
 	int open;		/* a block is open */
 	enum block_type block;	/* its type */
 	int tools;		/* tool_use blocks so far */
+	struct jstr toolset;	/* of the next tool_use to open; usually empty */
 	int blocks;		/* blocks so far */
 };
 

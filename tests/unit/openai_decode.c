@@ -479,6 +479,17 @@ static void call_names(void)
 		"C{c1 other {}}" USED);
 }
 
+static void toolset(void)
+{
+	world_init(&w);
+	w.names[1].upstream = S("computer__key");
+	w.names[1].client.raw = S("key");
+	w.names[1].toolset.raw = S("computer");
+	stream("OA-56 a member", CALL(0, "c1", "computer__key", "{}")
+		CALL(1, "c2", "sound", "{}") END,
+		"C{c1 computer:key {}} C{c2 sound {}}" USED);
+}
+
 static void buffered(void)
 {
 	world_init(&w);
@@ -980,7 +991,6 @@ static void oddities(void)
 		"\"usage\":{\"prompt_tokens\":200,\"completion_tokens\":19,"
 		"\"prompt_tokens_details\":{\"cached_tokens\":150,"
 		"\"cache_write_tokens\":90}}}\nD", "T{a} end_turn 0/150/50/19.");
-	T_INT(openai_state_size(), sizeof(struct openai_state), "state");
 }
 
 static void worked(void)
@@ -1091,6 +1101,7 @@ int main(void)
 	think_tags();
 	calls();
 	call_names();
+	toolset();
 	buffered();
 	arguments();
 	stops();

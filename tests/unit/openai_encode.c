@@ -1027,9 +1027,40 @@ static void test_server_tools(void)
 	    "'tool','name':'web_search'}", "'tool_choice':'auto'",
 	    "section 12: becomes auto");
 	T(has(last, "web_search is not available"), "section 12: told");
-	encode(HI "," TOOLS("{'type':'browser_toolset_20260801','name':"
-	    "'browser'}"));
-	T(code == E_FAULT && c.fault.status == 400, "OA-56");
+	encode(HI "," TOOLS("{'type':'browser_toolset_20310801'}"));
+	T(code == E_FAULT && c.fault.status == 400, "OA-56 unknown members");
+	contains(HI "," TOOLS(F("f") ",{'type':'computer_toolset_20260801',"
+	    "'configs':{'zoom':{'enabled':false},'wait':{'enabled':null}}},"
+	    F("g")), "'name':'computer__screenshot','description':'Look at the "
+	    "screen.','parameters':{'type':'object','properties':{}}}},"
+	    "{'type':'function','function':{'name':'g',", "OA-56 a member");
+	T(has(last, "'name':'computer__wait'") && !has(last, "zoom"),
+	    "OA-56 those that are on");
+	T(has(last, "'computer__left_click_drag','description':'Drag with the "
+	    "left mouse button from start_coordinate to coordinate.',"
+	    "'parameters':{'type':'object','properties':{'start_coordinate':{"
+	    "'type':'array','items':{'type':'number'},'minItems':2,"), "OA-56 "
+	    "its schema");
+	T(openai_state(&c)->sent.nnames == 18, "OA-56 17 members less one, f "
+	    "and g");
+	contains(HI "," TOOLS("{'type':'browser_toolset_20260801'},{'type':"
+	    "'browser_toolset_20260801'}"), "'name':'browser__navigate'",
+	    "OA-56 browser");
+	T(openai_state(&c)->sent.nnames == 29, "OA-56 without files and code");
+	contains(HI "," TOOLS("{'type':'browser_toolset_20260801','configs':{"
+	    "'javascript_exec':{'enabled':true}}}"),
+	    "'name':'browser__javascript_exec'", "OA-56 asked for");
+	contains("'messages':[" U("go") "," AB("{'type':'tool_use','id':'a',"
+	    "'name':'screenshot','toolset_name':'computer','input':{}}") ","
+	    UB(RESULT("a", "1")) "]," TOOLS("{'type':"
+	    "'computer_toolset_20260801'}"), "{'id':'a','type':'function',"
+	    "'function':{'name':'computer__screenshot',", "OA-56 in history");
+	serve("gemini", "", "gemini-2.5-pro");
+	contains(HI "," TOOLS("{'type':'computer_toolset_20260801'},{'type':"
+	    "'browser_toolset_20260801'}"), "'name':'browser__form_input'",
+	    "OA-56 OA-58 as Gemini takes it");
+	T(!has(last, "'type':['string'"), "OA-58 one type a schema");
+	serve("generic", "", "local");
 	contains(HI "," TOOLS("{'type':'bash_20250124','name':'bash'}"),
 	    "'name':'bash','description':'Run a command", "OA-55 bash");
 	T(has(last, "'command':{'type':'string'},'restart':{'type':"
