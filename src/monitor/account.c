@@ -152,6 +152,8 @@ void account(struct record *r)
 
 	judge_cache(r);
 	r->cost = -1;
+	if (!r->have_usage)
+		r->price_date = NULL;
 	if (!r->have_usage || strcmp(r->class, "count") == 0)
 		return;
 	if (p)

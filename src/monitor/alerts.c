@@ -121,9 +121,13 @@ void alerts_result(struct record *r, uint64_t call, struct str name,
 
 	if (!c || !r->goes_on)
 		return;
-	for (i = 0; i < c->ncalls; i++)
-		if (c->call[i].id == call && !error)
+	for (i = 0; i < c->ncalls; i++) {
+		if (c->call[i].id != call)
+			continue;
+		c->call[i].answered = 1;
+		if (!error)
 			forgive(c, c->call[i].hash);
+	}
 	if (error) {
 		if (++c->errors == STREAK)
 			ALERT(r->mon, r, "error_streak", c->errors, name,
@@ -244,8 +248,10 @@ static void keep_calls(struct record *r)
 	struct conv *c = r->conv;
 	size_t i;
 
-	if (!c || !r->goes_on || r->outcome != OUTCOME_DONE)
+	if (!c || !r->goes_on || (r->ncalled == 0 &&
+	    r->outcome != OUTCOME_DONE))
 		return;
+	memset(c->call, 0, sizeof c->call);
 	c->ncalls = r->ncalled < CONV_CALLS ? r->ncalled : CONV_CALLS;
 	for (i = 0; i < c->ncalls; i++) {
 		c->call[i].id = journal_hash(label_str(&r->called[i].call));

@@ -400,10 +400,16 @@ static void each_result(struct record *r, const struct facts *f,
 
 	read_times(&t, http_field(f->head,
 	    S("x-claude-code-prev-tool-durations")));
-	for (i = r->first_new; i < q->nmessages; i++)
+	/* What stands before the last answer is history, also where we have
+	 * not seen it. */
+	for (i = q->nmessages; i > r->first_new &&
+	    q->messages[i - 1].role != ROLE_ASSISTANT; i--)
+		continue;
+	for (; i < q->nmessages; i++)
 		for (k = 0; k < q->messages[i].n; k++)
 			if (q->messages[i].role == ROLE_USER &&
-			    q->messages[i].blocks[k].type == B_TOOL_RESULT)
+			    q->messages[i].blocks[k].type == B_TOOL_RESULT &&
+			    recognise_result(r, q->messages[i].blocks[k].id))
 				one(r, &q->messages[i].blocks[k], call_of(q, i,
 				    q->messages[i].blocks[k].id), &t);
 }

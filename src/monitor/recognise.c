@@ -566,6 +566,20 @@ void recognise_request(struct record *r, struct facts *f)
 	r->goes_on = 1;
 }
 
+int recognise_result(struct record *r, struct jstr id)
+{
+	struct conv *c = r->conv;
+	uint64_t key = journal_hash(id.raw);
+	size_t i;
+
+	if (!c || r->prev.n == 0)
+		return 1;
+	for (i = 0; i < c->ncalls; i++)
+		if (c->call[i].id == key)
+			return !c->call[i].answered;
+	return 0;
+}
+
 /* Apart from the above, as events.c compares before. */
 void recognise_remember(struct record *r, const struct facts *f)
 {

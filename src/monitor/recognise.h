@@ -47,6 +47,7 @@ struct session {
 
 struct called {
 	uint64_t id, hash;	/* of the call's id; of name and arguments */
+	int answered;		/* its result was seen */
 };
 
 struct recent {			/* for alerts */
@@ -126,6 +127,9 @@ const char *cause_name(enum cause c);
 void recognise_request(struct record *r, struct facts *f);
 /* A session that was known before a start, or a new one. NULL: no room. */
 struct session *recognise_session(struct monitor *m, struct str id);
+/* Whether a result is new: after the last answer, to a call of it that has
+ * none yet. */
+int recognise_result(struct record *r, struct jstr id);
 /* The conversation's last request is this one from now on. */
 void recognise_remember(struct record *r, const struct facts *f);
 /* It ended: the conversation goes on from here. */

@@ -582,7 +582,7 @@ static void send_more(struct proxy *p, struct client *c)
 	}
 	if (x->sent == x->total && conn_flushed(x->conn)) {
 		x->stage = X_HEAD;
-		x->rec.sent = p->now;
+		x->rec.sent = loop_now();
 		x->deadline = p->now + (x->call.kind == CALL_COUNT ? COUNT_MAX :
 		    x->call.kind == CALL_MODELS ? MODELS_MAX :
 		    p->config->first_byte_ms);
@@ -716,7 +716,7 @@ static void take_head(struct proxy *p, struct client *c, size_t end)
 	http_body_init(&x->body, &x->head);
 	if (!x->call.up->backend->passthrough)
 		keep_limits(x);
-	x->rec.first_byte = p->now;
+	x->rec.first_byte = loop_now();
 	x->deadline = p->now + p->config->idle_ms;
 	x->stage = x->head.status / 100 == 2 ? X_BODY : X_REFUSED;
 	if (x->stage == X_BODY && x->call.up->backend->begin(&x->call,

@@ -8,7 +8,7 @@
 // SPDX-License-Identifier: MIT
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,6 +19,7 @@ export { assert, sleep };
 
 const binary = resolve(process.env.CLAUDECODEX ?? 'build/claudecodex');
 const only = process.env.ONLY;		/* a part of scenarios' names */
+const keep = process.env.KEEP;		/* a folder to keep journals in */
 let passed = 0, failed = 0;
 
 const ended = (l, { asked, sent }) => ({
@@ -128,7 +129,8 @@ export class Proxy {
 
 // What a scenario starts, so that it can be ended with it.
 export class Stage {
-	constructor() {
+	constructor(name) {
+		this.name = name;
 		this.things = [];
 	}
 	async upstream(options) {
@@ -178,6 +180,9 @@ export class Stage {
 			if (!ok || trouble)
 				console.log(this.px.console.replace(/^/gm, '    | '));
 		}
+		if (this.px && keep)
+			cpSync(join(this.px.dir, 'log'), join(keep, this.name
+				.replace(/\W+/g, '-')), { recursive: true });
 		if (this.px)
 			rmSync(this.px.dir, { recursive: true, force: true });
 		for (const t of this.things)
@@ -187,7 +192,7 @@ export class Stage {
 }
 
 export async function scenario(name, run) {
-	const stage = new Stage();
+	const stage = new Stage(name);
 	const began = Date.now();
 	let why = null;
 
