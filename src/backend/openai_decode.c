@@ -450,8 +450,13 @@ static int take_count(struct call *c, const struct json *doc)
 		{ "count", 5 }, { "input_tokens", 12 }, { "totalTokens", 11 }
 	};
 	struct jv root = json_root(doc), v;
+	int64_t window = json_int(json_get(root, S("max_model_len")), 0);
 	size_t i;
 
+	if (window > 0 && openai_state(c)->flags->profile == P_VLLM) {
+		openai_learned(c)->window = window;
+		openai_learned(c)->window_ms = c->now_ms;
+	}
 	for (i = 0; i < COUNT(fields); i++) {
 		v = json_get(root, fields[i]);
 		c->counted = json_int(v, -1);

@@ -499,6 +499,12 @@ static void set_fault(struct call *c, int status, const struct http_head *h,
 	int seconds = seconds_of(h, s, c->now);
 
 	put_masked(&b, text, c->up->key);
+	/* Nothing that another try would change (OA-59). */
+	if (status == 500 && has(s->text, S("--jinja"))) {
+		status = 400;
+		buf_put(&b, S(": start llama-server with it, or it takes no "
+		    "tools"));
+	}
 	text = b.full ? S("") : buf_end(c->a, &b);
 	if (!text.n && status == 404)
 		text = S("no such model or path");

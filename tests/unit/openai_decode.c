@@ -1024,6 +1024,15 @@ static void counts_and_models(void)
 {
 	T(list(CALL_COUNT, "{\"count\":12,\"max_model_len\":9}") == CALL_DONE &&
 		w.c.counted == 12, "OA-123");
+	T_INT(openai_learned(&w.c)->window, 0, "OA-123 nobody else's window");
+	world_init(&w);
+	w.flags->profile = P_VLLM;
+	w.c.kind = CALL_COUNT;
+	w.c.now_ms = 7;
+	world_call(&w);
+	T(world_feed(&w, S("{\"count\":12,\"max_model_len\":4096}"), room, 0,
+		1) == CALL_DONE && openai_learned(&w.c)->window == 4096,
+		"OA-123 the window is told along");
 	T(list(CALL_COUNT, "{\"input_tokens\":7}") == CALL_DONE &&
 		w.c.counted == 7, "OA-124");
 	T(list(CALL_COUNT, "{\"tokens\":[1,2,3]}") == CALL_DONE &&

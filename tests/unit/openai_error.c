@@ -230,6 +230,15 @@ static void learn_one(const char *label, const char *body,
 		label);
 }
 
+static void templates(void)
+{
+	expect("OA-59 llama.cpp without templates", 500, "{\"error\":{\"code\":"
+		"500,\"message\":\"tools param requires --jinja flag\",\"type\":"
+		"\"server_error\"}}", "!400 invalid_request_error upstream local: "
+		"tools param requires --jinja flag: start llama-server with it, "
+		"or it takes no tools");
+}
+
 static void parameters(void)
 {
 	learn_one("OA-5 by param", "{\"error\":{\"message\":\"Unsupported "
@@ -373,6 +382,7 @@ int main(void)
 	delays();
 	overflows();
 	smaller_output();
+	templates();
 	parameters();
 	not_errors();
 	mid_stream();
