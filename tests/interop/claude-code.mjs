@@ -75,7 +75,7 @@ function checkRecord(px, up) {
 for (const [shape, first, reasons] of [
 	['openai', shows, false], ['gemini', reads, false],
 	['ollama', reads, true], ['vllm', shows, true]])
-	await scenario(`claude code ${shape}: a job of four steps, OA-29 30 43 60-67 111 FN-3 4 13 40`, async (s) => {
+	scenario(`claude code ${shape}: a job of four steps, OA-29 30 43 60-67 111 FN-3 4 13 40`, async (s) => {
 		const p = project(FILES);
 		const px = await target(s, shape, job(p.work, first));
 		const r = await run(px.url, p, 'Two files, a third, an edit. JOB[main]');
@@ -112,7 +112,7 @@ for (const [shape, first, reasons] of [
 		assert.ok(chats.some((l) => l.notes?.length), 'no notes');
 	});
 
-await scenario('claude code anthropic: the job, byte for byte, FN-20 21 26 40 48', async (s) => {
+scenario('claude code anthropic: the job, byte for byte, FN-20 21 26 40 48', async (s) => {
 	const p = project(FILES);
 	const px = await target(s, 'anthropic', job(p.work, reads));
 	const t = await tap(s, px.url);

@@ -35,11 +35,10 @@ const answers = (r) => r.events.filter((e) => e.type === 'assistant')
 // ---- an upstream that is slow: begun first, as it takes its time ----
 
 // Told to give up after 15 s of silence, it must hear from us before that.
-const slow = [];
 for (const [shape, name, how] of [
 	['openai', 'before the first word', { wait: 27000 }],
 	['vllm', 'in the middle', { pause: { at: 4, ms: 27000 } }]])
-	slow.push(scenario(`faults ${shape}: silent ${name}, pings, AN-19 OA-96 FN-8`, async (s) => {
+	scenario(`faults ${shape}: silent ${name}, pings, AN-19 OA-96 FN-8`, async (s) => {
 		const p = project();
 		await target(s, shape, play({ main: [{ text: DONE, pieces:
 			['JOB ', 'DONE', ' \u2713'], ...how }] }));
@@ -52,12 +51,12 @@ for (const [shape, name, how] of [
 		assert.deepEqual(sent(s), [true], 'it gave up waiting');
 		const [{ answer }] = t.got.filter((e) => /messages/.test(e.url));
 		assert.ok(answer.split('event: ping').length > 2, answer);
-	}));
+	}, { idle: true });
 
 // ---- before the first byte ----
 
 for (const shape of ['openai', 'gemini', 'anthropic'])
-	await scenario(`faults ${shape}: 429, 500, 529 and then an answer, OA-120 122 AN-24 FN-44`, async (s) => {
+	scenario(`faults ${shape}: 429, 500, 529 and then an answer, OA-120 122 AN-24 FN-44`, async (s) => {
 		const p = project();
 		await target(s, shape, play({ main: [attempts(
 			failure(429, { headers: { 'retry-after': '1' } }),
@@ -74,7 +73,7 @@ for (const shape of ['openai', 'gemini', 'anthropic'])
 		assert.equal(r.events.filter((e) => e.subtype === 'api_retry').length, 3);
 	});
 
-await scenario('faults openai: 503, 504, a reset and then an answer, OA-120 122 FN-44', async (s) => {
+scenario('faults openai: 503, 504, a reset and then an answer, OA-120 122 FN-44', async (s) => {
 	const p = project();
 	await target(s, 'openai', play({ main: [attempts(failure(503),
 		failure(504), { fail: { reset: true } }, { fail: { reset: true } },
@@ -106,7 +105,7 @@ for (const [name, shape, fail, said, tries] of [
 	/the template has no tools/, 6],
 	['forbidden', 'openai', { status: 403, body: { error: {
 		message: 'Country not supported' } } }, /Country|authenticate/, 1]])
-	await scenario(`faults ${shape}: ${name} is said at once, OA-119 120 AN-23 FN-44 53`, async (s) => {
+	scenario(`faults ${shape}: ${name} is said at once, OA-119 120 AN-23 FN-44 53`, async (s) => {
 		const p = project();
 		await target(s, shape, play({ main: [{ fail }] }));
 		const r = await run(s.px.url, p, 'Go. JOB[main]');
@@ -118,7 +117,7 @@ for (const [name, shape, fail, said, tries] of [
 		assert.ok(!r.result.result.includes(s.up.key));
 	});
 
-await scenario('faults vllm: a parameter refused is left out, unseen by the client, OA-5 24 FN-19', async (s) => {
+scenario('faults vllm: a parameter refused is left out, unseen by the client, OA-5 24 FN-19', async (s) => {
 	const p = project();
 	await target(s, 'vllm', play({ main: [{ text: DONE }] }),
 		{ window: 40000 });
@@ -137,7 +136,7 @@ const LONG = 'word \u6f22 '.repeat(60);
 
 for (const shape of SHAPES)
 	for (const how of ['cut', 'error'])
-		await scenario(`faults ${shape}: ${how === 'cut' ? 'cut' : 'an error'} in the middle of a text, OA-93 95 121 FN-2 6 7`, async (s) => {
+		scenario(`faults ${shape}: ${how === 'cut' ? 'cut' : 'an error'} in the middle of a text, OA-93 95 121 FN-2 6 7`, async (s) => {
 			const p = project();
 			await target(s, shape, play({ main: [attempts(
 				{ text: LONG, fail: { [how]: 9 } }, { text: DONE })] }));
@@ -166,7 +165,7 @@ const counts = (p, text) => ({ text, calls: [call('Bash', {
 
 for (const shape of SHAPES)
 	for (const text of ['', 'Counting.'])
-		await scenario(`faults ${shape}: cut in a call ${text ?
+		scenario(`faults ${shape}: cut in a call ${text ?
 			'behind a text' : 'of its own'}, which runs once, OA-88 93 FN-3 5 6`, async (s) => {
 			const p = project();
 			const c = counts(p, text);
@@ -186,7 +185,7 @@ for (const shape of SHAPES)
 			assert.deepEqual(s.up.refusals, []);
 		});
 
-await scenario('faults openai: a length that cuts a call runs nothing, OA-88 110 FN-5', async (s) => {
+scenario('faults openai: a length that cuts a call runs nothing, OA-88 110 FN-5', async (s) => {
 	const p = project();
 	await target(s, 'openai', play({ main: [
 		{ calls: [call('Bash', `{"command": "touch ${join(p.work, 'no')}`)],
@@ -199,7 +198,7 @@ await scenario('faults openai: a length that cuts a call runs nothing, OA-88 110
 	assert.ok(s.px.log.some((l) => l.stop_reason === 'max_tokens'));
 });
 
-await scenario('faults ollama: broken arguments are mended, OA-88 105 FN-3', async (s) => {
+scenario('faults ollama: broken arguments are mended, OA-88 105 FN-3', async (s) => {
 	const p = project({ 'a.txt': 'apples\n' });
 	const args = JSON.stringify({ file_path: join(p.work, 'a.txt') });
 	await target(s, 'ollama', play({ main: [
@@ -214,7 +213,7 @@ await scenario('faults ollama: broken arguments are mended, OA-88 105 FN-3', asy
 });
 
 for (const shape of ['openai', 'gemini'])
-	await scenario(`faults ${shape}: a filter ends it as a refusal, OA-104 110 FN-5`, async (s) => {
+	scenario(`faults ${shape}: a filter ends it as a refusal, OA-104 110 FN-5`, async (s) => {
 		const p = project();
 		await target(s, shape, play({ main: [{ text: 'I must', finish:
 			'content_filter' }, (t) => ({ text:
@@ -226,7 +225,7 @@ for (const shape of ['openai', 'gemini'])
 			['refusal', 'end_turn']);
 	});
 
-await scenario('faults vllm: an answer of thoughts alone is asked for again, OA-68 108', async (s) => {
+scenario('faults vllm: an answer of thoughts alone is asked for again, OA-68 108', async (s) => {
 	const p = project();
 	await target(s, 'vllm', play({ main: [attempts(
 		{ reasoning: 'Only this.' }, { text: DONE })] }));
@@ -235,5 +234,4 @@ await scenario('faults vllm: an answer of thoughts alone is asked for again, OA-
 	assert.deepEqual(s.up.refusals, []);
 });
 
-await Promise.all(slow);
 summary('claude-faults');

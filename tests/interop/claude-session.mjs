@@ -35,7 +35,7 @@ async function until(test, what) {
 
 for (const shape of SHAPES)
 	for (const how of ['--continue', '--resume'])
-		await scenario(`session ${shape}: ${how}, past a new proxy, OA-29 44 65-67 FN-20 25`, async (s) => {
+		scenario(`session ${shape}: ${how}, past a new proxy, OA-29 44 65-67 FN-20 25`, async (s) => {
 			const p = project({ 'a.txt': 'apples\n' });
 			await target(s, shape, play({
 				first: [{ ...reads(p), reasoning: 'Which?' },
@@ -61,7 +61,7 @@ for (const shape of SHAPES)
 // One session over two backends; each keeps its thoughts to itself.
 for (const [from, to] of [['vllm', 'anthropic'], ['anthropic', 'ollama'],
 	['gemini', 'anthropic'], ['anthropic', 'gemini'], ['ollama', 'openai']])
-	await scenario(`session: begun on ${from}, continued on ${to}, OA-62 65 67 FN-20 21`, async (s) => {
+	scenario(`session: begun on ${from}, continued on ${to}, OA-62 65 67 FN-20 21`, async (s) => {
 		const p = project({ 'a.txt': 'apples\n' });
 		const parts = {
 			first: [{ ...reads(p), reasoning: 'Which?' },
@@ -100,7 +100,7 @@ const isCompacted = (t) => /being continued/.test(t.steps[0].ask.text) &&
 	t.steps[0].ask.text.includes('The apples were read. \u6f22');
 
 for (const shape of SHAPES)
-	await scenario(`session ${shape}: /compact, and on, OA-36 41 49 FN-17`, async (s) => {
+	scenario(`session ${shape}: /compact, and on, OA-36 41 49 FN-17`, async (s) => {
 		const p = project({ 'a.txt': 'apples\n' });
 		await target(s, shape, compacting({
 			first: [reads(p), { text: DONE }],
@@ -128,7 +128,7 @@ const TOO_LONG = {
 };
 
 for (const shape of SHAPES)
-	await scenario(`session ${shape}: too long, so it compacts and goes on, OA-120 AN-25 FN-17 18`, async (s) => {
+	scenario(`session ${shape}: too long, so it compacts and goes on, OA-120 AN-25 FN-17 18`, async (s) => {
 		const p = project({ 'a.txt': 'apples\n' });
 		const [status, body] = TOO_LONG[shape];
 		const full = { fail: { status, body, message:
@@ -148,7 +148,7 @@ for (const shape of SHAPES)
 
 // Claude Code compares the usage it was told with the window it believes in.
 for (const shape of ['openai', 'gemini', 'anthropic'])
-	await scenario(`session ${shape}: told a high usage, it compacts in time, OA-111 112 AN-18 FN-13 15`, async (s) => {
+	scenario(`session ${shape}: told a high usage, it compacts in time, OA-111 112 AN-18 FN-13 15`, async (s) => {
 		const p = project({ 'a.txt': 'apples\n' });
 		const usage = shape === 'anthropic' ?
 			{ input_tokens: 1000, cache_read_input_tokens: 189000 } :
@@ -169,7 +169,7 @@ for (const shape of ['openai', 'gemini', 'anthropic'])
 
 // ---- models ----
 
-await scenario('session: aliases reach the models of MODEL_MAP, OA-6 AN-14 28 FN-52', async (s) => {
+scenario('session: aliases reach the models of MODEL_MAP, OA-6 AN-14 28 FN-52', async (s) => {
 	const p = project({ 'a.txt': 'apples\n' });
 	await s.pair('openai', play({ main: [{ text: DONE }] }), 'gpt-5.1', { env: {
 		MODEL_MAP: 'claude-opus-*=gpt-5.1,claude-sonnet-*=gpt-5,claude-haiku-*=gpt-5-mini,gpt-4o=gpt-4o' } });
@@ -195,7 +195,7 @@ await scenario('session: aliases reach the models of MODEL_MAP, OA-6 AN-14 28 FN
 	}
 });
 
-await scenario('session: main and child on two backends, OA-6 62 FN-21 48 52', async (s) => {
+scenario('session: main and child on two backends, OA-6 62 FN-21 48 52', async (s) => {
 	const p = project({ 'a.txt': 'apples\n' });
 	const parts = {
 		main: [{ reasoning: 'Ask.', calls: [call('Agent', { prompt:
@@ -240,7 +240,7 @@ function streamed(events) {
 }
 
 for (const shape of SHAPES)
-	await scenario(`session ${shape}: the deltas say what the upstream said, OA-42 79 81 83 AN-19 FN-1 2 3 9`, async (s) => {
+	scenario(`session ${shape}: the deltas say what the upstream said, OA-42 79 81 83 AN-19 FN-1 2 3 9`, async (s) => {
 		const p = project({ 'a.txt': 'apples\n' });
 		const said = 'Caf\u00e9 \u6f22\u5b57 \ud83d\ude42\ud83d\udc69\u200d\ud83d\udcbb "q" \\n </x>\n\n\tdata: [DONE] \u2028\ufeff end';
 		const args = `{"file_path": ${JSON.stringify(join(p.work, 'a.txt'))}, "limit": 3}`;
@@ -268,7 +268,7 @@ for (const shape of SHAPES)
 for (const shape of ['openai', 'vllm', 'anthropic'])
 	for (const [when, how] of [['in mid-stream', { delay: 20 }],
 		['before the first byte', { wait: 60000 }]])
-		await scenario(`session ${shape}: SIGINT ${when} closes the upstream, AN-21 FN-43`, async (s) => {
+		scenario(`session ${shape}: SIGINT ${when} closes the upstream, AN-21 FN-43`, async (s) => {
 			const p = project();
 			await target(s, shape, play({ main: [{ text: 'on and on '
 				.repeat(3000), ...how }] }));
@@ -289,7 +289,7 @@ for (const shape of ['openai', 'vllm', 'anthropic'])
 			assert.equal(s.up.chats.length, 1, 'it was tried again');
 		});
 
-await scenario('session openai: SIGINT ends two agents\' upstreams as well, AN-21 FN-43', async (s) => {
+scenario('session openai: SIGINT ends two agents\' upstreams as well, AN-21 FN-43', async (s) => {
 	const p = project();
 	const endless = [{ text: 'on and on '.repeat(3000), delay: 20 }];
 	await target(s, 'openai', play({ one: endless, two: endless, main: [

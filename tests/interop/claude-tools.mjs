@@ -81,7 +81,7 @@ function children(p, background) {
 }
 
 for (const shape of SHAPES)
-	await scenario(`tools ${shape}: two agents at once, OA-6 30 44 49 FN-4 37 52`, async (s) => {
+	scenario(`tools ${shape}: two agents at once, OA-6 30 44 49 FN-4 37 52`, async (s) => {
 		const p = project({ 'a.txt': 'saw apples\n', 'b.txt': 'saw pears\n' });
 		const parts = children(p, false);
 		parts.main.push(done(({ results }) => {
@@ -109,7 +109,7 @@ for (const shape of SHAPES)
 	});
 
 for (const shape of ['openai', 'gemini', 'anthropic'])
-	await scenario(`tools ${shape}: agents in the background report later, OA-49 FN-37`, async (s) => {
+	scenario(`tools ${shape}: agents in the background report later, OA-49 FN-37`, async (s) => {
 		const p = project({ 'a.txt': 'saw apples\n', 'b.txt': 'saw pears\n' });
 		const parts = children(p, true);
 		let seen = '';
@@ -155,7 +155,7 @@ function fetchable(s, p) {
 }
 
 for (const shape of SHAPES)
-	await scenario(`tools ${shape}: a search and a page, their side calls too, OA-16 53 54 FN-33 39`, async (s) => {
+	scenario(`tools ${shape}: a search and a page, their side calls too, OA-16 53 54 FN-33 39`, async (s) => {
 		const p = project();
 		const page = await fetchable(s, p);
 		await target(s, shape, play({
@@ -212,7 +212,7 @@ function paper() {
 }
 
 for (const shape of SHAPES)
-	await scenario(`tools ${shape}: a picture and a paper are read, OA-33 34 39 FN-34 38`, async (s) => {
+	scenario(`tools ${shape}: a picture and a paper are read, OA-33 34 39 FN-34 38`, async (s) => {
 		const p = project({ 'x.png': PNG, 'y.pdf': paper() });
 		const takesFiles = ['openai', 'anthropic'].includes(shape);
 		await target(s, shape, play({ main: [
@@ -241,7 +241,7 @@ for (const shape of SHAPES)
 // ---- errors ----
 
 for (const shape of SHAPES)
-	await scenario(`tools ${shape}: errors, denials and unknown tools come back, OA-38 51 AN-16`, async (s) => {
+	scenario(`tools ${shape}: errors, denials and unknown tools come back, OA-38 51 AN-16`, async (s) => {
 		const p = project();
 		await target(s, shape, play({ main: [
 			{ calls: [call('Read', { file_path: join(p.work, 'none.txt') }),
@@ -269,6 +269,54 @@ for (const shape of SHAPES)
 		assert.equal(r.result.permission_denials.length, 1);
 	});
 
+// ---- auto mode, in which a model judges what may run ----
+
+// Anthropic's service judges by itself. Elsewhere nobody does, so the client
+// is told to ask the model on its own: a first and a second look, both
+// without a stream, the first of 64 tokens with a stop sequence.
+const MONITOR = /security monitor/;
+
+function judging(parts, verdict) {
+	const usual = play(parts);
+
+	return (body, entry, up) => {
+		if (!MONITOR.test(talk(body, up.dialect).system))
+			return usual(body, entry, up);
+		entry.job = 'judge';
+		return { text: `<severity>${verdict}</severity>${
+			(body.max_tokens ?? body.max_completion_tokens) > 64 ?
+				'<category>Data Exfiltration</category>' : ''}` };
+	};
+}
+
+for (const shape of SHAPES)
+	for (const [verdict, outcome] of [[3, 'not_flagged'], [97, 'flagged']])
+		scenario(`tools ${shape}: auto mode, ${outcome}, OA-13 27 115 118 AN-9`, async (s) => {
+			const p = project();
+			const ours = shape === 'anthropic';
+			await target(s, shape, judging({ main: [
+				{ calls: [call('Bash', { description: 'Make', command:
+					`touch ${join(p.work, 'made')} && python3 -c 1` })],
+				judges: (id) => ({ [id]: { type: 'evaluated', outcome,
+					explanation: 'because' } }) },
+				{ text: DONE }] }, verdict));
+			const r = await run(s.px.url, p, 'Make it. JOB[main]', {
+				tools: [], args: ['--permission-mode', 'auto'],
+				env: ours ? {} : { CLAUDE_CODE_AUTO_MODE_SERVER: '0' } });
+
+			checkDone(s, r);
+			assert.equal(existsSync(join(p.work, 'made')), verdict < 50,
+				JSON.stringify(talk(s.up.chats.at(-1).body,
+					s.up.dialect).last.results));
+			const judged = s.up.chats.filter((c) => c.job === 'judge');
+			assert.equal(judged.length > 0, !ours);
+			for (const c of judged)
+				assert.equal(c.body.stream ?? false, false);
+			/* Where the client works is for Anthropic alone. */
+			for (const c of s.up.chats)
+				assert.equal('safeguards' in c.body, ours);
+		});
+
 // ---- MCP ----
 
 const LONG = 'mcp__pier__tell_the_harbour_master_which_of_the_lamps_on_the_outer_pier_are_lit';
@@ -277,7 +325,7 @@ const mcp = JSON.stringify({ mcpServers: { pier: { command: process.execPath,
 
 for (const [shape, search] of [...SHAPES.map((x) => [x, 'false']),
 	['openai', 'true']])
-	await scenario(`tools ${shape}: an MCP server's, ${search === 'true' ?
+	scenario(`tools ${shape}: an MCP server's, ${search === 'true' ?
 		'searched for' : 'with long names'}, OA-39 51 53 58 FN-30 33 35`, async (s) => {
 		const p = project();
 		const named = (t, part) => t.tools.find((x) => x.includes(part)) ??
@@ -318,7 +366,7 @@ for (const [shape, search] of [...SHAPES.map((x) => [x, 'false']),
 // ---- plans, lists, thoughts ----
 
 for (const shape of ['openai', 'ollama', 'anthropic'])
-	await scenario(`tools ${shape}: a plan and a list, OA-27 53 AN-9`, async (s) => {
+	scenario(`tools ${shape}: a plan and a list, OA-27 53 AN-9`, async (s) => {
 		const p = project({ 'a.txt': 'apples\n' });
 		await target(s, shape, play({ main: [
 			load('TodoWrite'),
@@ -340,13 +388,13 @@ for (const shape of ['openai', 'ollama', 'anthropic'])
 
 		checkDone(s, r);
 		assert.ok(!existsSync(join(p.work, 'b.txt')));
-		/* Where the client works and what it may is for Anthropic alone. */
+		/* Where the client works is for Anthropic alone. */
 		for (const c of s.up.chats)
 			assert.equal('safeguards' in c.body, shape === 'anthropic');
 	});
 
 for (const shape of ['vllm', 'ollama', 'anthropic'])
-	await scenario(`tools ${shape}: thoughts are shown and come back whole, OA-62 64 65 FN-1 20 21 22`, async (s) => {
+	scenario(`tools ${shape}: thoughts are shown and come back whole, OA-62 64 65 FN-1 20 21 22`, async (s) => {
 		const p = project({ 'a.txt': 'apples\n' });
 		const thought = ['First \u6f22 "look" \\ \ud83d\ude42.', 'Then see.'];
 		const env = shape === 'anthropic' ? {} :

@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 const claude = process.env.CLAUDE;
 const root = mkdtempSync(join(tmpdir(), 'claudecodex-claude-'));
@@ -42,17 +43,20 @@ function outcome(out, err, code, signal, began) {
 			.flatMap((e) => e.message.content) };
 }
 
+// What the README tells to export, and nothing of ours.
+const environment = (url, { home }) => ({ HOME: home, PATH: process.env.PATH,
+	LANG: 'C.UTF-8', IS_SANDBOX: '1', DISABLE_AUTOUPDATER: '1',
+	ANTHROPIC_BASE_URL: url, ANTHROPIC_API_KEY: KEY,
+	CLAUDE_CODE_GATEWAY_HINT_HEADERS: '1' });
+
 // { child, ended }: ended gives { code, events, result, blocks ... }.
-export function start(url, { home, work }, prompt, { args = [], env = {},
+export function start(url, p, prompt, { args = [], env = {},
 	tools = ['Bash', 'Read', 'Write', 'Edit'], ms = 60000 } = {}) {
 	const child = spawn(claude, ['-p', '--output-format', 'stream-json',
 		'--verbose', '--include-partial-messages',
 		...(tools.length ? ['--allowedTools', ...tools] : []), ...args], {
-		cwd: work, env: { HOME: home, PATH: process.env.PATH,
-			LANG: 'C.UTF-8', IS_SANDBOX: '1', DISABLE_AUTOUPDATER: '1',
-			ANTHROPIC_BASE_URL: url, ANTHROPIC_API_KEY: KEY,
-			CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
-			CLAUDE_CODE_GATEWAY_HINT_HEADERS: '1', ...env } });
+		cwd: p.work, env: { ...environment(url, p),
+			CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', ...env } });
 	const ended = new Promise((done, fail) => {
 		const began = Date.now();
 		const timer = setTimeout(() => child.kill('SIGKILL'), ms);
@@ -73,6 +77,55 @@ export function start(url, { home, work }, prompt, { args = [], env = {},
 
 export function run(...a) {
 	return start(...a).ended;
+}
+
+// What a first start would ask.
+function settle({ home, work }) {
+	writeFileSync(join(home, '.claude.json'), JSON.stringify({
+		hasCompletedOnboarding: true, theme: 'dark',
+		customApiKeyResponses: { approved: [KEY.slice(-20)], rejected: [] },
+		projects: { [work]: { hasTrustDialogAccepted: true,
+			hasCompletedProjectOnboarding: true } } }));
+}
+
+// The client on a terminal, as a person has it; script(1) makes the terminal.
+export class Screen {
+	constructor(stage, url, p, { args = [], env = {} } = {}) {
+		this.out = '';
+		settle(p);
+		this.child = spawn('script', ['-qfec', `stty cols 120 rows 50; exec ${
+			[claude, ...args].join(' ')}`, '/dev/null'], { cwd: p.work,
+			env: { ...environment(url, p), TERM: 'xterm-256color', ...env } });
+		this.child.stdout.on('data', (d) => this.out += d);
+		this.ended = new Promise((r) => this.child.on('close', r));
+		stage.keep({ close: () => this.child.kill('SIGKILL') });
+	}
+	/* Without colours and spaces: those are cursor movements. */
+	get text() {
+		return this.out.replace(/\x1b\[[0-9;?>]*[ -/]*[@-~]/g, '')
+			.replace(/\x1b\][^\x07]*\x07/g, '').replace(/\s+/g, '');
+	}
+	async sees(what, ms = 10000) {
+		const end = Date.now() + ms;
+
+		while (!this.text.includes(what.replace(/\s+/g, ''))) {
+			if (Date.now() > end)
+				throw new Error(`not on the screen: ${what}\n${
+					this.text.slice(-3000)}`);
+			await sleep(20);
+		}
+		await sleep(300);	/* until it takes keys */
+	}
+	async type(text) {
+		this.out = '';
+		this.child.stdin.write(text);
+		await sleep(300);	/* else the key counts as pasted */
+		this.child.stdin.write('\r');
+	}
+	key(k) {
+		this.out = '';
+		this.child.stdin.write(k);
+	}
 }
 
 // Stands between the client and the proxy and keeps what was said.

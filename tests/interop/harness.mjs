@@ -170,7 +170,7 @@ export class Stage {
 		rmSync(this.px.dir, { recursive: true, force: true });
 		return this.proxy(env);
 	}
-	async end(ok) {
+	async end(ok, said) {
 		let trouble = null;
 
 		if (this.px?.child) {
@@ -178,7 +178,7 @@ export class Stage {
 			if (r.code !== 0)
 				trouble = `the proxy ended with ${JSON.stringify(r)}`;
 			if (!ok || trouble)
-				console.log(this.px.console.replace(/^/gm, '    | '));
+				said.push(this.px.console.replace(/^/gm, '    | '));
 		}
 		if (this.px && keep)
 			cpSync(join(this.px.dir, 'log'), join(keep, this.name
@@ -191,13 +191,37 @@ export class Stage {
 	}
 }
 
-export async function scenario(name, run) {
+// So many run at once, of those that aren't awaited one by one.
+const width = Number(process.env.JOBS ?? 2);
+const all = [], waiting = [];
+let running = 0;
+
+async function turn() {
+	if (running++ >= width)
+		await new Promise((r) => waiting.push(r));
+}
+
+function next() {
+	running--;
+	waiting.shift()?.();
+}
+
+// idle: it waits more than it works, so it takes nobody's turn.
+export function scenario(name, run, { idle = false } = {}) {
+	if (only && !name.includes(only))
+		return null;
+	const p = idle ? act(name, run) :
+		turn().then(() => act(name, run)).finally(next);
+	all.push(p);
+	return p;
+}
+
+async function act(name, run) {
 	const stage = new Stage(name);
 	const began = Date.now();
+	const said = [];
 	let why = null;
 
-	if (only && !name.includes(only))
-		return;
 	try {
 		const late = new AbortController();
 		await Promise.race([run(stage), sleep(120000, null,
@@ -208,23 +232,24 @@ export async function scenario(name, run) {
 	} catch (e) {
 		why = e.stack ?? String(e);
 	}
-	const trouble = await stage.end(!why);
+	const trouble = await stage.end(!why, said);
 	why ??= trouble;
 	if (why) {
 		failed++;
-		console.log(String(why).replace(/^/gm, '    '));
+		said.push(String(why).replace(/^/gm, '    '));
 		for (const u of stage.things)
 			for (const r of u.refusals ?? [])
-				console.log(`    refused: ${r}`);
+				said.push(`    refused: ${r}`);
 	} else {
 		passed++;
 	}
-	console.log(`${why ? 'FAILED' : 'ok    '} ${name} (${((Date.now() -
+	said.push(`${why ? 'FAILED' : 'ok    '} ${name} (${((Date.now() -
 		began) / 1000).toFixed(1)} s)`);
-	return !why;
+	console.log(said.join('\n'));
 }
 
-export function summary(name) {
+export async function summary(name) {
+	await Promise.all(all);
 	console.log(`${name}: ${passed} passed, ${failed} failed`);
 	process.exit(failed ? 1 : 0);
 }

@@ -309,7 +309,7 @@ export class Service {
 			entry.sent += text;
 			res.write(text);
 		};
-		for (const e of events(message)) {
+		for (const e of events(message, entry.body.safeguards && a.judges)) {
 			if (a.pause?.at === n)
 				await sleep(a.pause.ms);
 			if (gone)
@@ -360,7 +360,16 @@ function* blockEvents(index, b) {
 	yield { type: 'content_block_stop', index };
 }
 
-function* events(message) {
+// What the service thinks of the calls, where it was asked.
+function verdicts(content, judges) {
+	const ids = content.filter((b) => b.type === 'tool_use').map((b) => b.id);
+
+	return judges && { safeguard_results: [{ type: 'dangerous_tool_use',
+		status: { type: 'available', tool_uses: Object.assign({},
+			...ids.map(judges)) } }] };
+}
+
+function* events(message, judges) {
 	const { content, stop_reason, usage } = message;
 
 	yield { type: 'message_start', message: { ...message, content: [],
@@ -369,6 +378,6 @@ function* events(message) {
 	for (const [index, b] of content.entries())
 		yield* blockEvents(index, b);
 	yield { type: 'message_delta', delta: { stop_reason,
-		stop_sequence: null }, usage: { output_tokens: usage.output_tokens } };
+		stop_sequence: null, ...verdicts(content, judges) }, usage: { output_tokens: usage.output_tokens } };
 	yield { type: 'message_stop' };
 }
