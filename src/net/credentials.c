@@ -20,6 +20,7 @@ enum {
 	KEEP_STATIC = 86400,	/* refused ones are forgotten at once anyway */
 	DUE = 300,		/* AW-90: refreshed from five minutes before */
 	KEEP_DUE = 30,		/* then tried again this often */
+	KEEP_FILE = 15,		/* a login writes new keys into the file */
 	REASON_MAX = 2048
 };
 
@@ -146,6 +147,7 @@ static int static_keys(struct lookup *l, struct str profile,
 	out->secret = aws_setting(l, profile, "aws_secret_access_key");
 	out->token = aws_setting(l, profile, "aws_session_token");
 	out->source = JOIN(l, S("profile "), profile);
+	out->file = 1;
 	return out->source.p ? OK : E_FULL;
 }
 
@@ -328,11 +330,21 @@ static int web_identity(struct lookup *l, struct credentials *out)
 }
 
 /* AW-40: what the environment says outright. */
-static int variables(struct lookup *l, struct credentials *out)
+/* A named profile whose role is assumed with the environment's keys: they are
+ * its source, not its rival (AW-41). */
+static int wants_variables(const struct lookup *l, struct str profile)
+{
+	return aws_setting(l, profile, "role_arn").n > 0 &&
+	    str_ieq(aws_setting(l, profile, "credential_source"),
+	    S("Environment"));
+}
+
+static int variables(struct lookup *l, struct str profile, int named,
+    struct credentials *out)
 {
 	int r = bearer(l, out);
 
-	if (r == E_NONE)
+	if (r == E_NONE && !(named && wants_variables(l, profile)))
 		r = environment(l, out);
 	if (r == OK && !out->bearer.n && aws_env(l, "AWS_PROFILE").n)
 		warn(l, out, S("AWS_PROFILE is set, but the keys of the "
@@ -467,6 +479,27 @@ static int sendable(const struct credentials *c)
 	return 1;
 }
 
+/* Nothing is configured, or it is in a line that can't be read. */
+static void explain(struct lookup *l)
+{
+	const struct aws_file *f = &l->config;
+	int odd = ini_odd(f->text);
+	char number[12];
+	struct buf b = buf_on(number, sizeof(number));
+
+	if (!odd) {
+		f = &l->shared;
+		odd = ini_odd(f->text);
+	}
+	buf_int(&b, odd);
+	FAULT(l, S("no AWS credentials: set AWS_PROFILE, AWS_ACCESS_KEY_ID "
+	    "and AWS_SECRET_ACCESS_KEY, or AWS_BEARER_TOKEN_BEDROCK; looked "
+	    "also in "), l->config.path, S(" and "), l->shared.path,
+	    odd ? S("; ") : S(""), odd ? f->path : S(""),
+	    odd ? S(" line ") : S(""), odd ? buf_str(&b) : S(""),
+	    odd ? S(" is no setting of a section") : S(""));
+}
+
 int credentials_find(const struct credentials_input *in, struct arena *a,
     struct credentials *out, struct buf *why)
 {
@@ -478,7 +511,7 @@ int credentials_find(const struct credentials_input *in, struct arena *a,
 	files = begin(&l, in, a, why);
 	named = choose(&l, &profile);
 	/* Variables need no files, so broken files don't stop them. */
-	r = variables(&l, out);
+	r = variables(&l, profile, named, out);
 	if (r == E_NONE && files != OK)
 		r = files;
 	else if (r == E_NONE)
@@ -491,12 +524,8 @@ int credentials_find(const struct credentials_input *in, struct arena *a,
 	if (r == E_FULL)
 		r = FAULT(&l, S("AWS credentials: more data than there is "
 		    "memory for"));
-	if (r == E_NONE) {
-		FAULT(&l, S("no AWS credentials: set AWS_PROFILE, "
-		    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
-		    "AWS_BEARER_TOKEN_BEDROCK; looked also in "),
-		    l.config.path, S(" and "), l.shared.path);
-	}
+	if (r == E_NONE)
+		explain(&l);
 	if (r != OK)
 		memset(out, 0, sizeof(*out));
 	return r;
@@ -605,6 +634,8 @@ unsigned credentials_keep(const struct credentials *c, int64_t now)
 {
 	int64_t left = c->expires - now - DUE;
 
+	if (!c->expires && c->file)
+		return KEEP_FILE;
 	if (!c->expires || left > KEEP_STATIC)
 		return KEEP_STATIC;
 	return left > KEEP_DUE ? (unsigned)left : KEEP_DUE;
@@ -628,7 +659,7 @@ int credentials_serve(struct str ask, struct buf *answer, unsigned *keep_s)
 	size_t start = answer->n;
 	int r;
 
-	if (ask.n)
+	if (!str_eq(ask, CREDENTIALS_ANY))
 		in.profile = ask;
 	r = credentials_find(&in, &a, &c, answer);
 	if (r != OK)

@@ -27,6 +27,9 @@ enum {
 	CREDENTIALS_NAME_MAX = 256	/* of a profile */
 };
 
+/* The question when no profile is named: no profile can have this name. */
+#define CREDENTIALS_ANY S("]")
+
 struct credentials_input {
 	/* getenv-like look-up, so that tests can set it. */
 	const char *(*env)(void *ctx, const char *name);
@@ -52,6 +55,8 @@ struct credentials {
 	struct str endpoint;	/* URL to use for bedrock-runtime, or empty */
 	struct str endpoint_source;
 	struct str warning;	/* one line to be said once, or empty */
+	int file;		/* straight from a file: costs nothing to read
+				 * anew, and changes when somebody logs in */
 };
 
 /* OK. E_NONE: nothing is configured anywhere; *why says what can be. E_FAULT:
@@ -70,11 +75,12 @@ void credentials_write(struct buf *b, const struct credentials *c);
 int credentials_read(struct credentials *c, struct str text);
 
 /* Seconds for which an answer may be kept: until 5 minutes before it expires
- * (AW-90), then in short steps until it has; a day without an expiry. */
+ * (AW-90), then in short steps until it has; a day without an expiry; moments
+ * when it comes straight from a file. */
 unsigned credentials_keep(const struct credentials *c, int64_t now);
 
 /* For the helper: struct helper_service's serve, for HELPER_CREDENTIALS. ask:
- * the profile's name, or empty. credentials_setup, before the helper starts,
+ * the profile's name, or CREDENTIALS_ANY. credentials_setup, before the helper starts,
  * says where to look; *in and what it points to must stay. */
 void credentials_setup(const struct credentials_input *in);
 int credentials_serve(struct str ask, struct buf *answer, unsigned *keep_s);

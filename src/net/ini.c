@@ -141,6 +141,26 @@ int ini_check(struct str text, int *line, const char **why)
 	return OK;
 }
 
+int ini_odd(struct str text)
+{
+	struct ini_walk w = ini_walk(text);
+	struct str raw, s;
+	int n = 0, inside = 0;
+
+	while (str_cut(&w.rest, '\n', &raw)) {
+		n++;
+		s = str_trim(without_comment(raw));
+		if (!s.n)
+			continue;
+		if (s.p[0] == '[' && s.p[s.n - 1] == ']')
+			inside = 1;
+		else if (!inside || s.p[0] == '[' || s.p[0] == '=' ||
+		    (!blank(raw.p[0]) && str_chr(s, '=') == s.n))
+			return n;
+	}
+	return 0;
+}
+
 struct str ini_get(struct str text, enum ini_kind kind, struct str section,
     struct str parent, struct str key, int *line)
 {

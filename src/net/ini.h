@@ -44,6 +44,11 @@ int ini_next(struct ini_walk *w, struct ini_line *line);
 /* Limits and NUL bytes. OK, or E_BAD with the line and a static reason. */
 int ini_check(struct str text, int *line, const char **why);
 
+/* The first line that is neither blank nor comment, head nor setting of a
+ * section: number from 1, or 0. Such lines are passed over, as the official
+ * clients do, but a person who misses something will want to know. */
+int ini_odd(struct str text);
+
 /* The last value of key in the sections of that kind and name; p NULL if there
  * is none. parent as in ini_line. *line (may be NULL) gets its place. */
 struct str ini_get(struct str text, enum ini_kind kind, struct str section,

@@ -771,7 +771,7 @@ static void messages(void)
 	    str_eq(c.token, S("tok")) && str_eq(c.region, S("eu-west-1")) &&
 	    c.fips == 1 && c.dualstack == 0 && c.expires == 0,
 	    "with what was found");
-	T_INT(keep, KEEP_STATIC, "kept a day");
+	T_INT(keep, KEEP_FILE, "kept for moments: a login changes the file");
 	d = buf_on(again, sizeof(again));
 	credentials_write(&d, &c);
 	T_STR(buf_str(&d), buf_str(&b), "there and back");

@@ -123,9 +123,22 @@ static void limits(void)
 	    S(""), S("k"), NULL), S("v"), "a byte order mark");
 }
 
+static void odd_lines(void)
+{
+	T_INT(ini_odd(S("")), 0, "nothing is not odd");
+	T_INT(ini_odd(S("# c\n[a]\nk = v\n s =\n  x = y\n  z\n\n")), 0,
+	    "heads, settings, what is indented under them");
+	T_INT(ini_odd(S("[a]\nk = v\n[default\nregion = x\n")), 3,
+	    "a head without its end");
+	T_INT(ini_odd(S("k = v\n")), 1, "a setting of no section");
+	T_INT(ini_odd(S("[a]\n\nwhat is this\n")), 3, "words");
+	T_INT(ini_odd(S("[a]\n= v\n")), 2, "a value without a name");
+}
+
 int main(void)
 {
 	rules();
 	limits();
+	odd_lines();
 	return t_done("ini");
 }
