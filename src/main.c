@@ -45,6 +45,31 @@ static const char *environment(void *ctx, const char *name)
 	return getenv(name);
 }
 
+/* Where the helper looks for AWS credentials. */
+static const char *aws_environment(void *ctx, const char *name)
+{
+	const struct config_input in = { .env = environment };
+
+	return config_aws_env(ctx, &in, name);
+}
+
+static void start_helper(struct proxy *p)
+{
+	static struct credentials_input look;
+	static const struct helper_service credentials = {
+		HELPER_CREDENTIALS, credentials_serve, CREDENTIALS_DEADLINE_MS
+	};
+
+	account_init(p);
+	look.env = aws_environment;
+	look.ctx = p->config;
+	look.profile = p->config->aws_profile;
+	look.region = p->config->aws_region;
+	look.cert_file = p->config->cert_file;
+	credentials_setup(&look);
+	helper_start(&p->helper, &credentials, 1, loop_now());
+}
+
 /* .env of the current directory; absent is empty. */
 static struct str read_dotenv(struct arena *a, struct buf *warn)
 {
@@ -135,7 +160,7 @@ static void banner(const struct proxy *p)
 		    "model answers: no key, no network.\n"
 		    "  For a real one set OPENAI_API_KEY and OPENAI_MODEL, "
 		    "OPENAI_BASE_URL and OPENAI_MODEL,\n"
-		    "  or LLM_BACKEND=anthropic; then look at the result with "
+		    "  AWS_PROFILE, or LLM_BACKEND=anthropic; then look at the result with "
 		    "--check. --help lists all.\n"));
 	buf_put(&b, S("  to use it:  export ANTHROPIC_BASE_URL=http://"
 	    "localhost:"));
@@ -250,7 +275,7 @@ static int need_roots(const struct config *c)
 	size_t i;
 
 	for (i = 0; i < c->nupstreams; i++)
-		if (c->upstreams[i].tls)
+		if (c->upstreams[i].tls || c->upstreams[i].backend->signed_aws)
 			return 1;
 	return 0;
 }
@@ -280,7 +305,7 @@ int main(int argc, char **argv)
 		return r == CONFIG_EXIT ? 0 : 1;
 	/* Before keys fill the memory of this process beyond its
 	 * configuration, as the child gets a copy. */
-	helper_start(&p->helper, NULL, 0, loop_now());
+	start_helper(p);
 	if (need_roots(p->config) && tls_trust(&p->tls, &setup,
 	    p->config->cert_file, &why) != OK)
 		p->tls_why = buf_str(&why);

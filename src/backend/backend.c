@@ -19,7 +19,7 @@ enum {
 static const int64_t RESET_MAX = 366 * 86400000LL;	/* ms: a year */
 
 static const struct backend *const backends[] = {
-	&backend_openai, &backend_anthropic, &backend_demo
+	&backend_bedrock, &backend_openai, &backend_anthropic, &backend_demo
 };
 
 const struct backend *backend_at(size_t i)

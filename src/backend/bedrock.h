@@ -24,7 +24,7 @@ struct aws_credentials {
 	struct str bearer;
 	struct str id, secret, token;
 	struct str region;
-	struct str profile;	/* for people; may be empty */
+	struct str profile;	/* for people; empty: no profile's */
 };
 
 enum bedrock_api { BEDROCK_AUTO, BEDROCK_CONVERSE, BEDROCK_INVOKE };
@@ -45,6 +45,9 @@ struct bedrock_options {
  * names the variable. */
 int bedrock_setup(struct upstream *u, const struct bedrock_options *o,
     struct fault *f);
+
+/* The service's time less ours in seconds, as its refusals taught (AW-10). */
+int64_t bedrock_clock_offset(const struct upstream *u);
 
 /* The region that an ARN carries; empty when id is none (AW-100). */
 struct str bedrock_arn_region(struct str id);
@@ -95,7 +98,8 @@ enum {
 					 * tool_reference */
 	BETA_EXAMPLES = 1 << 5,		/* tools[].input_examples */
 	BETA_UPDATES = 1 << 6,		/* thinking.display updates */
-	BETA_SYSTEM = 1 << 7		/* role system among the messages */
+	BETA_SYSTEM = 1 << 7,		/* role system among the messages */
+	BETA_TURNS = 1 << 8		/* messages[].output_config */
 };
 
 struct bedrock_model {

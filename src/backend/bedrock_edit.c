@@ -47,6 +47,7 @@ static const struct {
 	{ "tools.#.strict", NO_STRICT, "this model doesn't take it" },
 	{ "tools.#.defer_loading", NO_SEARCH, "its beta isn't sent" },
 	{ "tools.#.input_examples", NO_EXAMPLES, "its beta isn't sent" },
+	{ "messages.#.output_config", NO_TURNS, "its beta isn't sent" },
 	{ "messages.#.content.#.citations", CITED,
 	    "refused in texts of the user" }
 };

@@ -244,6 +244,9 @@ static unsigned find_needs(const struct request *r)
 	for (i = 0; i < r->nmessages; i++) {
 		if (r->messages[i].role == ROLE_SYSTEM)
 			needs |= BETA_SYSTEM;
+		if (json_type(json_get(r->messages[i].json,
+		    S("output_config"))) != JSON_ABSENT)
+			needs |= BETA_TURNS;
 		for (k = 0; k < r->messages[i].n; k++) {
 			const struct block *b = &r->messages[i].blocks[k];
 
@@ -269,7 +272,7 @@ static void find_reasons(struct edit *e)
 		unsigned beta, why;
 	} hang[] = {
 		{ BETA_EDITS, NO_EDITS }, { BETA_SEARCH, NO_SEARCH },
-		{ BETA_EXAMPLES, NO_EXAMPLES }
+		{ BETA_EXAMPLES, NO_EXAMPLES }, { BETA_TURNS, NO_TURNS }
 	};
 	unsigned can = e->m->can;
 	size_t i;

@@ -220,7 +220,7 @@ static const struct {
 	{ "thinking-display-updates-2026-08-18", NULL, 0, NEWEST, 1,
 	    BETA_UPDATES },
 	{ "mid-conversation-output-config-2026-07-01", NULL, 0, NEWEST, 1,
-	    BETA_SYSTEM },
+	    BETA_SYSTEM | BETA_TURNS },
 	{ "mid-conversation-tool-changes-2026-07-01", NULL, 0, NEWEST, 1,
 	    BETA_SYSTEM },
 	{ "dangerous-tool-use-2026-09-03", NULL, 0, NEWEST, 1, 0 },

@@ -25,17 +25,20 @@ static void swallow(struct sink *s, const struct event *e)
 	(void)e;
 }
 
-/* Waits for the probe's connection or the helper, whichever speaks. */
+/* Waits for the probe's connection or the helper, whichever speaks. u: may be
+ * NULL. */
 static void wait_for(struct proxy *p, struct conn *u, unsigned want,
     int64_t until)
 {
 	loop_begin(&p->loop);
 	loop_want(&p->loop, helper_fd(&p->helper), helper_want(&p->helper));
-	if (u->state != CONN_FREE)
+	if (u && u->state != CONN_FREE)
 		loop_want(&p->loop, u->fd, conn_want(u, want));
-	if (conn_deadline(u) < until)
+	if (u && conn_deadline(u) < until)
 		until = conn_deadline(u);
-	loop_wait(&p->loop, conn_pending(u) ? 0 : until);
+	if (helper_deadline(&p->helper) < until)
+		until = helper_deadline(&p->helper);
+	loop_wait(&p->loop, u && conn_pending(u) ? 0 : until);
 	p->now = loop_now();
 	helper_turn(&p->helper, p->now);
 }
@@ -68,19 +71,21 @@ static int ask(struct proxy *p, struct conn *u, const struct call *call,
     struct http_head *h, struct buf *in)
 {
 	int64_t until = p->now + ANSWER_MS;
-	size_t sent = 0, end = 0;
-	struct str head;
+	size_t i, end = 0;
+	struct str part;
 	const char *why;
 	long n;
 
-	while (sent < call->head.n && p->now < until) {
-		head = str_from(call->head, sent);
-		n = conn_send(u, &head, 1);
-		if (n == SOCK_ERR)
-			return -1;
-		sent += n > 0 ? (size_t)n : 0;
-		if (sent < call->head.n)
-			wait_for(p, u, WANT_WRITE, until);
+	for (i = 0; i <= call->nbody; i++) {
+		part = i ? call->body[i - 1] : call->head;
+		while (part.n && p->now < until) {
+			n = conn_send(u, &part, 1);
+			if (n == SOCK_ERR)
+				return -1;
+			part = str_from(part, n > 0 ? (size_t)n : 0);
+			if (part.n)
+				wait_for(p, u, WANT_WRITE, until);
+		}
 	}
 	while (end == 0 && p->now < until && in->n < in->cap) {
 		conn_flushed(u);
@@ -190,6 +195,70 @@ static int probe(struct proxy *p, struct conn *u, struct upstream *up,
 	return 0;
 }
 
+/* A count of tokens, which costs nothing, signed: whether the keys are taken.
+ * Only some models can be asked; a refusal of the model is an answer too. */
+static int try_keys(struct proxy *p, struct call *call, struct buf *b)
+{
+	static char answer[32768];
+	struct buf in = buf_on(answer, sizeof answer);
+	struct http_head h;
+	struct conn *u = conn_get(p, call->up, 1);
+	int failed = !u || connect_to(p, u, b) != OK, status;
+
+	call->state = arena_get(call->a, call->up->backend->state_size);
+	if (!failed && call->state &&
+	    call->up->backend->encode(call) == OK &&
+	    call->up->backend->head(call) == OK) {
+		status = ask(p, u, call, &h, &in);
+		buf_put(b, S("; signed count of tokens: "));
+		if (status < 0)
+			buf_put(b, S("FAILED, no HTTP answer"));
+		else
+			buf_put(b, S("status ")), buf_int(b, status);
+		if (status == 401 || status == 403)
+			buf_put(b, S(" (FAILED: the keys were refused, or may "
+			    "not do bedrock:CountTokens)"));
+		failed = status < 0 || status == 401 || status == 403;
+	}
+	if (u)
+		conn_close(u);
+	return failed;
+}
+
+static int check_aws(struct proxy *p, struct upstream *up, struct buf *b)
+{
+	static char memory[1 << 20];
+	static const char text[] = "{\"model\":\"claude-sonnet-4-6\","
+	    "\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}";
+	struct arena a = { memory, memory + sizeof memory };
+	struct notes notes = { 0 };
+	struct sink sink = { swallow };
+	struct request req;
+	struct json doc;
+	struct call call = { .kind = CALL_COUNT, .up = up, .a = &a,
+		.notes = &notes, .ids = &p->ids, .req = &req };
+	int r;
+
+	call.answer.sink = &sink;
+	call.now = loop_wall() / 1000;
+	call.model = up->model.n ? up->model : S("claude-sonnet-4-6");
+	if (json_parse(&doc, S(text), &a, NULL) != OK || request_parse(&req,
+	    &doc, 1, &a, &notes, &call.fault) != OK)
+		return 1;
+	while ((r = account_ready(p, &call)) == E_MORE)
+		wait_for(p, NULL, 0, LOOP_NEVER);
+	account_describe(&p->account, b);
+	if (r != OK) {
+		buf_put(b, S("FAILED: "));
+		buf_put(b, fault_text(&call.fault));
+		return 1;
+	}
+	buf_put(b, S("\n  "));
+	buf_put(b, call.up->authority);
+	buf_put(b, S(": "));
+	return try_keys(p, &call, b);
+}
+
 static int check_one(struct proxy *p, struct upstream *up)
 {
 	char text[2048];
@@ -202,6 +271,8 @@ static int check_one(struct proxy *p, struct upstream *up)
 	buf_put(&b, S(": "));
 	if (up->backend->local) {
 		buf_put(&b, S("built in"));
+	} else if (up->backend->signed_aws) {
+		failed = check_aws(p, up, &b);
 	} else {
 		buf_put(&b, up->authority);
 		buf_put(&b, S(", "));

@@ -8,6 +8,8 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "config.h"
+#include "../backend/bedrock.h"
+#include "../net/credentials.h"
 
 enum kind { TEXT, SECRET, PORT, MS, BYTES, NUMBER };
 enum { NO_DOTENV = 1 };		/* not taken from .env */
@@ -16,7 +18,11 @@ enum { TOKEN_MIN = 8 };		/* shorter ones are guessed */
 enum set {
 	BACKEND, HOST, PORT_, NAMES, PROXY_KEY, OPENAI_KEY, OPENAI_URL,
 	OPENAI_MODEL, OPENAI_PROFILE, OPENAI_FLAGS, ANTHROPIC_KEY,
-	ANTHROPIC_URL, ANTHROPIC_MODEL, MODEL_MAP, CERT_FILE, HTTPS_PROXY,
+	ANTHROPIC_URL, ANTHROPIC_MODEL, AWS_PROFILE, AWS_REGION, BEDROCK_MODEL,
+	BEDROCK_OPUS, BEDROCK_SONNET, BEDROCK_HAIKU, BEDROCK_API, BEDROCK_URL,
+	BEDROCK_PREFIX, BEDROCK_BETAS, BEDROCK_GUARD, BEDROCK_GUARD_VERSION,
+	BEDROCK_GUARD_TRACE, BEDROCK_LATENCY, BEDROCK_TIER, BEDROCK_BILLING,
+	MODEL_MAP, CERT_FILE, HTTPS_PROXY,
 	NO_PROXY, HEADER_T, BODY_T, KEEPALIVE_T, WRITE_T, CONNECT_T, FIRST_T,
 	IDLE_T, DRAIN_T, LOG_DIR, LOG_MAX, LOG_MB, LOG_KEEP, LOG_DAYS,
 	LOG_BODIES, MONITOR_MEM, RAW_MEM, MONITOR_TOKEN, MONITOR_REPLAY,
@@ -32,8 +38,8 @@ static const struct option {
 	const char *help;
 } options[SETS] = {
 	[BACKEND] = { "LLM_BACKEND", "LLM_PROVIDER", "--backend", TEXT, 0, "",
-	    "openai_compatible, anthropic or demo; else by the keys that are "
-	    "set" },
+	    "bedrock, openai_compatible, anthropic or demo; else by the keys "
+	    "that can be found" },
 	[HOST] = { "SERVER_HOST", NULL, "--host", TEXT, 0, "",
 	    "numeric address to listen on; default: 127.0.0.1 and ::1. Any "
 	    "other demands PROXY_API_KEY" },
@@ -67,6 +73,47 @@ static const struct option {
 	[ANTHROPIC_MODEL] = { "ANTHROPIC_UPSTREAM_MODEL", NULL,
 	    "--anthropic-model", TEXT, 0, "",
 	    "model to ask of Anthropic instead of the client's" },
+	[AWS_PROFILE] = { "AWS_PROFILE", "AWS_DEFAULT_PROFILE",
+	    "--aws-profile", TEXT, 0, "", "profile of the AWS files; else "
+	    "saml if there is one, else default" },
+	[AWS_REGION] = { "AWS_REGION", "AWS_DEFAULT_REGION", "--aws-region",
+	    TEXT, 0, "", "region of Bedrock; else the profile's, else "
+	    "us-east-1" },
+	[BEDROCK_MODEL] = { "BEDROCK_MODEL_ID", NULL, "--bedrock-model", TEXT,
+	    0, "", "Bedrock model, inference profile or ARN for every name "
+	    "that MODEL_MAP doesn't cover; else Claude under the client's own "
+	    "name" },
+	[BEDROCK_OPUS] = { "BEDROCK_MODEL_ID_OPUS", NULL, NULL, TEXT, 0, "",
+	    "the same for names with opus in them" },
+	[BEDROCK_SONNET] = { "BEDROCK_MODEL_ID_SONNET", NULL, NULL, TEXT, 0,
+	    "", "for names with sonnet" },
+	[BEDROCK_HAIKU] = { "BEDROCK_MODEL_ID_HAIKU", NULL, NULL, TEXT, 0, "",
+	    "for names with haiku" },
+	[BEDROCK_API] = { "BEDROCK_API", NULL, "--bedrock-api", TEXT, 0,
+	    "auto", "auto (invoke for Claude, converse for the rest), converse "
+	    "or invoke" },
+	[BEDROCK_URL] = { "BEDROCK_BASE_URL", "ANTHROPIC_BEDROCK_BASE_URL",
+	    "--bedrock-url", TEXT, NO_DOTENV, "", "endpoint instead of the "
+	    "region's own: a VPC endpoint, a gateway" },
+	[BEDROCK_PREFIX] = { "BEDROCK_PROFILE_PREFIX", NULL,
+	    "--bedrock-prefix", TEXT, 0, "auto", "geography of inference "
+	    "profiles: auto (by the region), global, us, eu, apac, jp, au, ca, "
+	    "us-gov or none" },
+	[BEDROCK_BETAS] = { "BEDROCK_BETAS", NULL, NULL, TEXT, 0, "",
+	    "changes to the list of betas that are passed on: +flag,-flag" },
+	[BEDROCK_GUARD] = { "BEDROCK_GUARDRAIL_ID", NULL, NULL, TEXT, 0, "",
+	    "guardrail to apply" },
+	[BEDROCK_GUARD_VERSION] = { "BEDROCK_GUARDRAIL_VERSION", NULL, NULL,
+	    TEXT, 0, "", "its version; DRAFT or a number" },
+	[BEDROCK_GUARD_TRACE] = { "BEDROCK_GUARDRAIL_TRACE", NULL, NULL, TEXT,
+	    0, "", "ENABLED, DISABLED or ENABLED_FULL" },
+	[BEDROCK_LATENCY] = { "BEDROCK_LATENCY", NULL, NULL, TEXT, 0, "",
+	    "standard or optimized" },
+	[BEDROCK_TIER] = { "BEDROCK_SERVICE_TIER", NULL, NULL, TEXT, 0, "",
+	    "default, flex, priority or reserved" },
+	[BEDROCK_BILLING] = { "BEDROCK_KEEP_ATTRIBUTION", NULL, NULL, TEXT, 0,
+	    "", "1: Claude Code's attribution block is sent on; it spoils "
+	    "prompt caching" },
 	[MODEL_MAP] = { "MODEL_MAP", NULL, "--model-map", TEXT, 0, "",
 	    "claude-opus-*=gpt-5,claude-haiku-*=openai_compatible:gpt-5-mini" },
 	[CERT_FILE] = { "SSL_CERT_FILE", NULL, "--cert-file", TEXT, NO_DOTENV,
@@ -134,6 +181,12 @@ static const struct option {
 	[NO_COLOR] = { "NO_COLOR", NULL, "--no-color", TEXT, 0, "",
 	    "any value: no colours on the console" }
 };
+
+/* What .env may say to the look-up of credentials: whose keys, but neither
+ * where they go nor what is run. */
+static const char *const aws_names[CONFIG_AWS] = { "AWS_ACCESS_KEY_ID",
+	"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+	"AWS_BEARER_TOKEN_BEDROCK" };
 
 struct reader {
 	struct config *c;
@@ -558,6 +611,53 @@ static int set_up(struct reader *r, const struct backend *b, enum set url,
 	return OK;
 }
 
+static int set(const struct config *c, enum set s)
+{
+	return c->settings[s].source != FROM_DEFAULT &&
+	    c->settings[s].value.n > 0;
+}
+
+/* What the whole of AWS's settings comes to. */
+static int set_up_bedrock(struct reader *r)
+{
+	static const enum set family[] = { BEDROCK_OPUS, BEDROCK_SONNET,
+	    BEDROCK_HAIKU };
+	static const struct str globs[] = { { "*opus*", 6 },
+	    { "*sonnet*", 8 }, { "*haiku*", 7 } };
+	struct config *c = r->c;
+	size_t i, at = c->nupstreams;
+	struct str api = value(c, BEDROCK_API);
+	struct bedrock_options o = {
+		.prefix = value(c, BEDROCK_PREFIX),
+		.betas = value(c, BEDROCK_BETAS),
+		.guardrail = value(c, BEDROCK_GUARD),
+		.guardrail_version = value(c, BEDROCK_GUARD_VERSION),
+		.guardrail_trace = value(c, BEDROCK_GUARD_TRACE),
+		.latency = value(c, BEDROCK_LATENCY),
+		.tier = value(c, BEDROCK_TIER),
+		.keep_billing = str_eq(value(c, BEDROCK_BILLING), S("1"))
+	};
+
+	if (str_eq(api, S("converse")))
+		o.api = BEDROCK_CONVERSE;
+	else if (str_eq(api, S("invoke")))
+		o.api = BEDROCK_INVOKE;
+	else if (!str_eq(api, S("auto")))
+		return bad(r, BEDROCK_API, S("must be auto, converse or "
+		    "invoke"));
+	if (set_up(r, &backend_bedrock, set(c, BEDROCK_URL) ? BEDROCK_URL :
+	    SETS, SETS, BEDROCK_MODEL, S("bedrock")) != OK)
+		return E_FAULT;
+	if (bedrock_setup(&c->upstreams[at], &o, &r->f) != OK) {
+		buf_put(r->out, fault_text(&r->f));
+		return E_FAULT;
+	}
+	for (i = 0; i < COUNT(family) && c->chosen == at; i++)
+		if (set(c, family[i]))
+			route_add(c, globs[i], at, value(c, family[i]));
+	return OK;
+}
+
 static int mentions(struct str map, struct str backend)
 {
 	size_t at;
@@ -570,10 +670,71 @@ static int mentions(struct str map, struct str backend)
 	return 0;
 }
 
-static int set(const struct config *c, enum set s)
+const char *config_aws_env(const struct config *c,
+    const struct config_input *in, const char *name)
 {
-	return c->settings[s].source != FROM_DEFAULT &&
-	    c->settings[s].value.n > 0;
+	const char *v = in->env(in->ctx, name);
+	size_t i;
+
+	for (i = 0; i < CONFIG_AWS && !(v && *v); i++)
+		if (strcmp(name, aws_names[i]) == 0)
+			v = c->aws_env[i];
+	return v;
+}
+
+static const char *aws_env(void *ctx, const char *name)
+{
+	const struct reader *r = ctx;
+
+	return config_aws_env(r->c, r->in, name);
+}
+
+/* Keys in .env, and what was said by flag or there. */
+static int read_aws(struct reader *r)
+{
+	struct config *c = r->c;
+	struct str v;
+	char *p;
+	size_t i;
+
+	if (setting(c, AWS_PROFILE)->source != FROM_ENVIRONMENT)
+		c->aws_profile = value(c, AWS_PROFILE);
+	if (setting(c, AWS_REGION)->source != FROM_ENVIRONMENT)
+		c->aws_region = value(c, AWS_REGION);
+	if (c->aws_profile.n > CREDENTIALS_NAME_MAX)
+		return bad(r, AWS_PROFILE, S("is longer than a profile's name "
+		    "can be"));
+	for (i = 0; i < CONFIG_AWS; i++) {
+		if (!dotenv_get(r->in->dotenv, aws_names[i], &v) || v.n == 0)
+			continue;
+		p = arena_bytes(r->a, v.n + 1);
+		if (!p)
+			continue;
+		memcpy(p, v.p, v.n);
+		p[v.n] = '\0';
+		c->aws_env[i] = p;
+		if (i != 0 && c->nsecrets < SECRETS_MAX)
+			c->secrets[c->nsecrets++] = v;
+	}
+	return OK;
+}
+
+/* Whether there is somebody to sign in as. */
+static int has_aws(struct reader *r)
+{
+	struct credentials_input in = { .env = aws_env, .ctx = r,
+		.profile = r->c->aws_profile };
+
+	return credentials_hint(&in, *r->a);
+}
+
+static struct str detect(struct reader *r)
+{
+	const struct config *c = r->c;
+
+	if (set(c, OPENAI_KEY) || set(c, OPENAI_URL))
+		return S("openai_compatible");
+	return has_aws(r) ? S("bedrock") : S("demo");
 }
 
 /* Every backend that the choice or the map needs, once. */
@@ -585,8 +746,7 @@ static int set_up_all(struct reader *r)
 	size_t i;
 
 	if (name.n == 0) {
-		name = set(c, OPENAI_KEY) || set(c, OPENAI_URL) ?
-		    S("openai_compatible") : S("demo");
+		name = detect(r);
 		c->demo_by_default = str_eq(name, S("demo")) &&
 		    !set(c, MODEL_MAP);
 		setting(c, BACKEND)->value = name;
@@ -595,8 +755,8 @@ static int set_up_all(struct reader *r)
 	if (str_eq(name, S("openai")))
 		name = S("openai_compatible");
 	if (!backend_find(name))
-		return bad(r, BACKEND, S("must be openai_compatible, anthropic "
-		    "or demo"));
+		return bad(r, BACKEND, S("must be bedrock, openai_compatible, "
+		    "anthropic or demo"));
 	for (i = 0; (b = backend_at(i)) != NULL; i++) {
 		if (!str_eq(str_of(b->name), name) &&
 		    !mentions(map, str_of(b->name)))
@@ -610,6 +770,9 @@ static int set_up_all(struct reader *r)
 		} else if (b == &backend_anthropic) {
 			if (set_up(r, b, ANTHROPIC_URL, ANTHROPIC_KEY,
 			    ANTHROPIC_MODEL, S("anthropic")) != OK)
+				return E_FAULT;
+		} else if (b == &backend_bedrock) {
+			if (set_up_bedrock(r) != OK)
 				return E_FAULT;
 		} else if (set_up(r, b, SETS, SETS, SETS,
 		    str_of(b->name)) != OK) {
@@ -810,9 +973,9 @@ static void print_help(struct buf *b)
 	size_t s;
 
 	buf_put(b, S(
-"claudecodex: answers the Anthropic Messages API from any OpenAI-compatible\n"
-"server, from Anthropic itself or from a built-in demo model, and shows what\n"
-"passes.\n\n"
+"claudecodex: answers the Anthropic Messages API from Amazon Bedrock, from any\n"
+"OpenAI-compatible server, from Anthropic itself or from a built-in demo model,\n"
+"and shows what passes.\n\n"
 "  claudecodex [FLAG VALUE ...]   serve, until SIGINT or SIGTERM\n"
 "  claudecodex --check            settings, their sources, a look upstream\n"
 "  claudecodex --version\n\n"
@@ -884,7 +1047,7 @@ int config_load(struct config *c, const struct config_input *in,
 	c->colour = value(c, NO_COLOR).n ? 0 : -1;
 	if (read_server(&r) != OK || read_times(&r) != OK ||
 	    read_limits(&r) != OK || read_monitor(&r) != OK ||
-	    read_proxy(&r) != OK ||
+	    read_aws(&r) != OK || read_proxy(&r) != OK ||
 	    set_up_all(&r) != OK)
 		return E_FAULT;
 	keep_secrets(c);

@@ -16,7 +16,8 @@ enum {
 	UPSTREAMS_MAX = 4,	/* one per backend */
 	ROUTES_MAX = 64,	/* entries of MODEL_MAP */
 	SECRETS_MAX = 12,
-	SETTINGS_MAX = 96
+	SETTINGS_MAX = 96,
+	CONFIG_AWS = 4		/* AWS_ variables that .env may set */
 };
 
 enum source { FROM_DEFAULT, FROM_DOTENV, FROM_ENVIRONMENT, FROM_FLAG,
@@ -51,6 +52,11 @@ struct config {
 	size_t nroutes;
 	int64_t header_ms, body_ms, keepalive_ms, write_ms, connect_ms,
 	    first_byte_ms, idle_ms, drain_ms;
+	struct str aws_profile, aws_region;	/* set here: by flag or .env. The
+					 * environment's own are read where
+					 * credentials are looked for */
+	const char *aws_env[CONFIG_AWS];	/* variables of .env that are not
+					 * in the environment; NULL: not there */
 	struct str log_dir;
 	uint64_t log_max_bytes;
 	enum log_bodies log_bodies;
@@ -104,6 +110,11 @@ void config_print(const struct config *c, struct buf *out);
  * addresses, optional :port). Loopback is always exempt. */
 int config_no_proxy(const struct config *c, struct str host, unsigned port);
 
+/* For the look-up of AWS credentials: the environment, and for the keys
+ * themselves .env after it. */
+const char *config_aws_env(const struct config *c,
+    const struct config_input *in, const char *name);
+
 /* ---- routing (route.c) ------------------------------------------------ */
 
 struct destination {
@@ -122,5 +133,8 @@ int route_pick(struct config *c, struct str model, struct destination *d,
 /* Reads MODEL_MAP into c->routes. */
 int route_read(struct config *c, struct str map, struct arena *a,
     struct fault *f);
+/* One more, after those of MODEL_MAP. Nothing when there is no room. */
+void route_add(struct config *c, struct str pattern, size_t upstream,
+    struct str model);
 
 #endif

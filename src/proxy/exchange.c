@@ -19,6 +19,7 @@ enum {
 	COUNT_MAX = 2000,	/* ms for an upstream's own token count */
 	MODELS_MAX = 4000,	/* ms for an upstream's list of models */
 	WAIT_MAX = 5000,	/* ms for a free upstream slot */
+	SIGN_MAX = CREDENTIALS_DEADLINE_MS + 5000,	/* ms for credentials */
 	WAIT_STEP = 50,
 	CHUNK_HEAD = 10		/* eight hex digits and CRLF */
 };
@@ -419,7 +420,30 @@ static void record_sent(struct exchange *x)
 	record_upstream(&x->rec, &s);
 }
 
-/* Encodes and sets out; a second time after CALL_RETRY. */
+/* Credentials for services that want a signature. Counting and listing go on
+ * without. */
+static int sign_in(struct proxy *p, struct client *c)
+{
+	struct exchange *x = &c->x;
+	int r;
+
+	x->call.aws = NULL;
+	if (!x->call.up->backend->signed_aws)
+		return OK;
+	r = account_ready(p, &x->call);
+	if (r == E_FAULT && x->call.kind != CALL_MESSAGES) {
+		x->call.fault.status = 0;
+		return OK;
+	}
+	if (r != E_MORE)
+		return r;
+	if (x->stage != X_SIGN)
+		x->deadline = p->now + SIGN_MAX;
+	x->stage = X_SIGN;
+	return E_MORE;
+}
+
+/* Encodes and sets out; again after CALL_RETRY. */
 static void launch(struct proxy *p, struct client *c)
 {
 	struct exchange *x = &c->x;
@@ -437,8 +461,13 @@ static void launch(struct proxy *p, struct client *c)
 	call->wait_ms = 0;
 	call->estimate = 0;
 	call->fault.status = 0;
-	call->state = arena_get(&c->a, b->state_size);
-	r = call->state ? b->encode(call) : E_FULL;
+	r = sign_in(p, c);
+	if (r == E_MORE)
+		return;
+	if (r == OK) {
+		call->state = arena_get(&c->a, b->state_size);
+		r = call->state ? b->encode(call) : E_FULL;
+	}
 	call->answer.usage = (struct usage){ .input = call->estimate,
 	    .output = 1, .thinking = -1, .estimated = 1 };
 	if (r == OK && !b->local)
@@ -520,13 +549,20 @@ static void retry(struct proxy *p, struct client *c)
 {
 	struct exchange *x = &c->x;
 
+	int most = x->call.up->backend->retries;
+
 	drop_conn(p, c);
-	if (x->call.attempt > 0 || x->committed) {
-		FAULT(&x->call.fault, 502, S("upstream "), x->call.up->name,
-		    S(" refused the request twice"));
+	if (x->call.attempt >= (most ? most : 1) || x->committed) {
+		if (x->call.fault.status == 0)
+			FAULT(&x->call.fault, 502, S("upstream "),
+			    x->call.up->name,
+			    S(" refused the request twice"));
 		fail(p, c);
 		return;
 	}
+	if (x->call.renew)
+		account_renew(p);
+	x->call.renew = 0;
 	x->call.attempt++;
 	x->rec.attempts++;
 	x->content_done = x->clean = 0;
@@ -1013,6 +1049,10 @@ static void expire(struct proxy *p, struct client *c)
 	case X_LOCAL:
 	case X_CONNECT:			/* conn_connect watches its own */
 		return;
+	case X_SIGN:
+		FAULT(&x->call.fault, 504, S("the look-up of AWS credentials "
+		    "does not end"));
+		break;
 	case X_WAIT:
 		FAULT(&x->call.fault, 529, S("all connections to upstreams "
 		    "are in use"));
@@ -1070,6 +1110,9 @@ void exchange_turn(struct proxy *p, struct client *c)
 		case X_LOCAL:
 			run_local(p, c);
 			break;
+		case X_SIGN:
+			launch(p, c);
+			break;
 		case X_WAIT:
 			begin_conn(p, c, 0);
 			break;
@@ -1095,7 +1138,8 @@ void exchange_turn(struct proxy *p, struct client *c)
 			read_body(p, c);
 			break;
 		}
-	} while (x->stage != was && x->stage != X_NONE && x->stage != X_WAIT);
+	} while (x->stage != was && x->stage != X_NONE && x->stage != X_WAIT &&
+	    x->stage != X_SIGN);
 	if (c->state != CLIENT_WORK)
 		return;
 	/* While we don't read, silence is ours, not the upstream's. */
@@ -1118,6 +1162,7 @@ unsigned exchange_want(const struct client *c)
 	switch (x->stage) {
 	case X_NONE:
 	case X_LOCAL:
+	case X_SIGN:
 	case X_WAIT:
 	case X_CONNECT:
 		return 0;
@@ -1149,6 +1194,7 @@ int64_t exchange_deadline(const struct client *c)
 	case X_CONNECT:
 		at = conn_deadline(x->conn);
 		break;
+	case X_SIGN:
 	case X_SEND:
 	case X_HEAD:
 	case X_REFUSED:

@@ -11,6 +11,7 @@
  *	watch.c		the monitor's answers, piece by piece
  *	replay.c	a recorded request, sent to another model
  *	exchange.c	a request on its way to a backend, its answer back
+ *	account.c	AWS: credentials, endpoints by region
  *	upstream.c	pool, connect, proxy CONNECT, TLS, bytes
  *	memory.c	slots: mapped at start, handed back, the ceiling
  *
@@ -18,7 +19,10 @@
 #ifndef PROXY_H
 #define PROXY_H
 
+#include "../backend/bedrock.h"
 #include "../monitor/page.h"
+#include "../net/credentials.h"
+#include "../net/fetch.h"
 #include "../net/helper.h"
 #include "../net/loop.h"
 #include "../net/tls.h"
@@ -121,11 +125,49 @@ void conn_close(struct conn *c);
 void conn_tend(struct proxy *p);
 int64_t conn_deadline(const struct conn *c);
 
+/* ---- account.c -------------------------------------------------------- */
+
+enum {
+	ENDPOINTS_MAX = 8,	/* regions called at once; people use one or two */
+	ENDPOINT_MAX = 1024	/* host twice, path */
+};
+
+struct endpoint {
+	struct upstream up;
+	uint64_t used;		/* 0: never */
+	char text[ENDPOINT_MAX];
+};
+
+struct account {
+	struct upstream *up;	/* of the configuration; NULL: no AWS service */
+	struct str ask;		/* of the helper */
+	int told;		/* the owner knows whose keys are used */
+	int64_t expires;	/* of last: unix s; 0: not known to */
+	size_t nlast;
+	char last[HELPER_ANSWER_MAX];	/* the last good answer */
+	uint64_t turn;
+	struct endpoint endpoints[ENDPOINTS_MAX];
+};
+
+void account_init(struct proxy *p);
+/* Sets c->aws, in c's arena, and turns c->up into the upstream of the call's
+ * region. OK; E_MORE: the helper is looking, call again next turn; E_FAULT:
+ * c->fault; E_FULL. */
+int account_ready(struct proxy *p, struct call *c);
+/* The credentials were refused: they are looked up anew. */
+void account_renew(struct proxy *p);
+/* Once a turn: says at start whose keys are used. */
+void account_tend(struct proxy *p);
+/* One line about the credentials last found, without secrets; nothing if there
+ * are none. */
+void account_describe(const struct account *acc, struct buf *b);
+
 /* ---- exchange.c ------------------------------------------------------- */
 
 enum stage {
 	X_NONE,
 	X_LOCAL,		/* the backend answers by itself, paced */
+	X_SIGN,			/* waits for credentials */
 	X_WAIT,			/* no upstream slot free: for a moment */
 	X_CONNECT, X_SEND, X_HEAD,
 	X_REFUSED,		/* collecting a refusal's body */
@@ -321,6 +363,7 @@ int check_run(struct proxy *p);
 struct proxy {
 	struct loop loop;
 	struct helper helper;
+	struct account account;
 	struct tls_shared tls;
 	struct config *config;
 	struct monitor *monitor;

@@ -66,6 +66,20 @@ int route_read(struct config *c, struct str map, struct arena *a,
 	return OK;
 }
 
+void route_add(struct config *c, struct str pattern, size_t upstream,
+    struct str model)
+{
+	struct route *r;
+
+	if (c->nroutes == ROUTES_MAX)
+		return;
+	r = &c->routes[c->nroutes++];
+	r->pattern = pattern;
+	r->glob = 1;
+	r->upstream = upstream;
+	r->model = model;
+}
+
 int route_pick(struct config *c, struct str model, struct destination *d,
     struct fault *f)
 {

@@ -104,6 +104,8 @@ static int conn_ready(const struct proxy *p, const struct client *c)
 {
 	const struct conn *u = c->x.conn;
 
+	if (c->x.stage == X_SIGN)
+		return 1;
 	if (c->x.stage == X_NONE || !u)
 		return 0;
 	return u->state == CONN_RESOLVE || loop_readable(&p->loop, u->fd) ||
@@ -165,6 +167,7 @@ unsigned proxy_turn(struct proxy *p, int64_t wake)
 	/* Pooled connections first: one that its server has just closed must
 	 * not be taken up again. */
 	conn_tend(p);
+	account_tend(p);
 	serve(p);
 	p->monitor_at = monitor_turn(p->monitor, p->now);
 	if (!p->draining)

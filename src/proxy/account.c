@@ -1,0 +1,296 @@
+/* account.c -- for services of AWS: whose keys sign a call, and where it goes.
+ *
+ * The helper finds credentials; this keeps the last good ones, so that a
+ * refresh neither delays a request nor fails one while the old are valid
+ * (AW-85). With them comes the region and so the endpoint, which a model's ARN
+ * may move elsewhere (AW-100): each endpoint in use is an upstream of its own
+ * here, made when first wanted, all sharing the facts of the configured one.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "proxy.h"
+
+enum { STILL_GOOD = 60 };	/* s before the end that a call may begin */
+
+static int64_t clock_now(const struct account *acc)
+{
+	return loop_wall() / 1000 + bedrock_clock_offset(acc->up);
+}
+
+static int last_is_good(const struct account *acc)
+{
+	return acc->nlast && (acc->expires == 0 ||
+	    acc->expires > clock_now(acc) + STILL_GOOD);
+}
+
+void account_init(struct proxy *p)
+{
+	struct account *acc = &p->account;
+	size_t i;
+
+	for (i = 0; i < p->config->nupstreams; i++)
+		if (p->config->upstreams[i].backend->signed_aws)
+			acc->up = &p->config->upstreams[i];
+	acc->ask = p->config->aws_profile.n ? p->config->aws_profile :
+	    CREDENTIALS_ANY;
+}
+
+void account_renew(struct proxy *p)
+{
+	struct account *acc = &p->account;
+
+	helper_forget(&p->helper, HELPER_CREDENTIALS, acc->ask);
+	memset(acc->last, 0, acc->nlast);
+	acc->nlast = 0;
+}
+
+/* The credentials' text into acc->last. */
+static int look(struct proxy *p, struct str *why)
+{
+	struct account *acc = &p->account;
+	struct credentials c;
+	struct str answer;
+	int r = helper_ask(&p->helper, HELPER_CREDENTIALS, acc->ask, p->now,
+	    &answer);
+
+	if (r == OK && credentials_read(&c, answer) == OK) {
+		memcpy(acc->last, answer.p, answer.n);
+		acc->nlast = answer.n;
+		acc->expires = c.expires;
+		return OK;
+	}
+	if (last_is_good(acc))
+		return OK;
+	*why = r == OK ? S("the AWS credentials can't be read") :
+	    r == E_LIMIT ? S("AWS_PROFILE is longer than any profile's name") :
+	    answer;
+	return r == E_MORE ? E_MORE : E_FAULT;
+}
+
+static void put_key(struct buf *b, const struct credentials *c)
+{
+	if (c->bearer.n) {
+		buf_put(b, S(" (a Bedrock API key)"));
+		return;
+	}
+	buf_put(b, S(", key ..."));
+	buf_printable(b, str_from(c->id, c->id.n > 4 ? c->id.n - 4 : 0));
+}
+
+void account_describe(const struct account *acc, struct buf *b)
+{
+	struct credentials c;
+	int64_t left;
+
+	if (!acc->nlast || credentials_read(&c, (struct str){ acc->last,
+	    acc->nlast }) != OK)
+		return;
+	buf_printable(b, c.source);
+	put_key(b, &c);
+	buf_put(b, S(", region "));
+	buf_printable(b, c.region);
+	buf_put(b, S(" ("));
+	buf_printable(b, c.region_source);
+	buf_chr(b, ')');
+	if (c.endpoint.n) {
+		buf_put(b, S(", endpoint by "));
+		buf_printable(b, c.endpoint_source);
+	}
+	if (!c.expires)
+		return;
+	left = c.expires - clock_now(acc);
+	buf_put(b, S(", valid for "));
+	buf_int(b, left < 120 ? left : left < 7200 ? left / 60 : left / 3600);
+	buf_put(b, left < 120 ? S(" s") : left < 7200 ? S(" minutes") :
+	    S(" hours"));
+}
+
+void account_tend(struct proxy *p)
+{
+	struct account *acc = &p->account;
+	struct credentials c;
+	char text[1024];
+	struct buf b = buf_on(text, sizeof text);
+	struct str why = { NULL, 0 };
+	int r;
+
+	if (!acc->up || acc->told)
+		return;
+	r = look(p, &why);
+	if (r == E_MORE)
+		return;
+	acc->told = 1;
+	if (r != OK) {
+		monitor_say(p->monitor, "warning", why);
+		return;
+	}
+	buf_put(&b, S("AWS: "));
+	account_describe(acc, &b);
+	monitor_say(p->monitor, "note", buf_str(&b));
+	if (credentials_read(&c, (struct str){ acc->last, acc->nlast }) == OK &&
+	    c.warning.n)
+		monitor_say(p->monitor, "warning", c.warning);
+}
+
+/* ---- where ---- */
+
+static int in_use(const struct proxy *p, const struct upstream *up)
+{
+	size_t i;
+
+	for (i = 0; i < p->n; i++)
+		if ((p->conns[i].state != CONN_FREE && p->conns[i].up == up) ||
+		    (p->clients[i].x.stage != X_NONE &&
+		    p->clients[i].x.call.up == up))
+			return 1;
+	return 0;
+}
+
+/* The entry that goes to that place; else one that is free; NULL: none. */
+static struct endpoint *find(struct proxy *p, const struct fetch_url *u)
+{
+	struct account *acc = &p->account;
+	struct endpoint *e, *best = NULL;
+	size_t i;
+
+	for (i = 0; i < ENDPOINTS_MAX; i++) {
+		e = &acc->endpoints[i];
+		if (e->used && e->up.tls == u->tls &&
+		    str_eq(e->up.authority, u->authority) &&
+		    str_eq(e->up.base, u->path))
+			return e;
+	}
+	for (i = 0; i < ENDPOINTS_MAX; i++) {
+		e = &acc->endpoints[i];
+		if ((!best || e->used < best->used) && !(e->used &&
+		    in_use(p, &e->up)))
+			best = e;
+	}
+	if (best)
+		best->used = 0;
+	return best;
+}
+
+static struct str keep(struct buf *b, struct str s)
+{
+	size_t at = b->n;
+
+	buf_put(b, s);
+	return (struct str){ b->p + at, s.n };
+}
+
+/* url: "https://host[:port][/base]" */
+static int go_to(struct proxy *p, struct call *c, struct str url)
+{
+	struct fetch_url u;
+	struct endpoint *e;
+	struct buf b;
+
+	if (fetch_url(&u, url) != OK || u.query.n) {
+		FAULT(&c->fault, 401, S("the endpoint of Bedrock is no URL: "),
+		    url);
+		c->fault.should_retry = 0;
+		return E_FAULT;
+	}
+	while (u.path.n && u.path.p[u.path.n - 1] == '/')
+		u.path.n--;
+	e = find(p, &u);
+	if (!e) {
+		FAULT(&c->fault, 529, S("calls to more than 8 regions at "
+		    "once"));
+		return E_FAULT;
+	}
+	if (!e->used) {
+		b = buf_on(e->text, sizeof e->text);
+		e->up = *p->account.up;
+		e->up.tls = u.tls;
+		e->up.port = u.port;
+		e->up.host = keep(&b, u.host);
+		e->up.authority = keep(&b, u.authority);
+		e->up.base = keep(&b, u.path);
+		if (b.full) {
+			FAULT(&c->fault, 401, S("the endpoint of Bedrock is "
+			    "too long"));
+			return E_FAULT;
+		}
+	}
+	e->used = ++p->account.turn;
+	c->up = &e->up;
+	return OK;
+}
+
+/* AW-100: an ARN's own region, unless somebody said another. */
+static struct str region_for(const struct call *c,
+    const struct credentials *cr)
+{
+	struct str arn = bedrock_arn_region(c->model);
+
+	if (arn.n == 0 || cr->endpoint.n ||
+	    str_eq(cr->region_source, S("configuration")) ||
+	    str_eq(cr->region_source, S("AWS_REGION")))
+		return cr->region;
+	return arn;
+}
+
+static int place(struct proxy *p, struct call *c, const struct credentials *cr,
+    struct str region)
+{
+	char text[ENDPOINT_MAX];
+	struct buf b = buf_on(text, sizeof text);
+
+	if ((p->account.up->host.n || cr->endpoint.n) &&
+	    (cr->fips || cr->dualstack)) {
+		FAULT(&c->fault, 401, S("AWS_USE_FIPS_ENDPOINT and "
+		    "AWS_USE_DUALSTACK_ENDPOINT can't be had together with an "
+		    "endpoint of your own ("), cr->endpoint.n ?
+		    cr->endpoint_source : S("BEDROCK_BASE_URL"), S(")"));
+		c->fault.should_retry = 0;
+		return E_FAULT;
+	}
+	if (p->account.up->host.n) {
+		c->up = p->account.up;
+		return OK;
+	}
+	if (cr->endpoint.n)
+		return go_to(p, c, cr->endpoint);
+	buf_put(&b, S("https://"));
+	bedrock_host(&b, region, cr->fips, cr->dualstack);
+	return go_to(p, c, buf_str(&b));
+}
+
+/* "dev" of "profile dev (credential_process)". */
+static struct str profile_of(struct str source)
+{
+	if (!str_starts(source, S("profile ")))
+		return S("");
+	source = str_from(source, 8);
+	return str_head(source, str_find(source, S(" (")));
+}
+
+int account_ready(struct proxy *p, struct call *c)
+{
+	struct account *acc = &p->account;
+	struct aws_credentials *aws;
+	struct credentials cr;
+	struct str why = { NULL, 0 }, text;
+	int r = look(p, &why);
+
+	if (r == E_MORE)
+		return E_MORE;
+	if (r != OK) {
+		FAULT(&c->fault, 401, why);
+		c->fault.should_retry = 0;
+		return E_FAULT;
+	}
+	text = arena_str(c->a, (struct str){ acc->last, acc->nlast });
+	aws = arena_get(c->a, sizeof *aws);
+	if (!text.p || !aws || credentials_read(&cr, text) != OK)
+		return E_FULL;
+	aws->bearer = cr.bearer;
+	aws->id = cr.id;
+	aws->secret = cr.secret;
+	aws->token = cr.token;
+	aws->profile = profile_of(cr.source);
+	aws->region = region_for(c, &cr);
+	c->aws = aws;
+	return place(p, c, &cr, aws->region);
+}

@@ -1,0 +1,208 @@
+/* config.c -- flags, environment, .env and defaults: who wins, what is
+ * refused, which backend is taken.
+ *
+ * SPDX-License-Identifier: MIT */
+/* link: proxy/route.c net/credentials.c net/aws.c net/aws_sts.c net/aws_sso.c net/aws_process.c net/aws_metadata.c net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c */
+#include "../../src/proxy/config.c"
+#include "t.h"
+
+enum { MEMORY = 6 << 20, PAIRS = 12 };
+
+static _Alignas(16) char memory[MEMORY];
+static char out_text[32768];
+static struct config c;
+static struct str said;
+static const char *vars[PAIRS][2];
+static size_t nvars;
+
+static const char *look(void *ctx, const char *name)
+{
+	size_t i;
+
+	(void)ctx;
+	for (i = 0; i < nvars; i++)
+		if (strcmp(vars[i][0], name) == 0)
+			return vars[i][1];
+	return NULL;
+}
+
+/* env: NAME, VALUE ... NULL. No file of the machine plays a part. */
+static int load(const char *const *env, const char *dotenv,
+    char *const *argv)
+{
+	struct arena a = { memory, memory + sizeof memory };
+	struct buf out = buf_on(out_text, sizeof out_text);
+	struct config_input in = { .env = look, .dotenv = str_of(dotenv),
+		.argv = argv };
+	int r;
+
+	nvars = 0;
+	vars[nvars][0] = "HOME";
+	vars[nvars++][1] = "/nonexistent";
+	for (; env && *env; env += 2) {
+		vars[nvars][0] = env[0];
+		vars[nvars++][1] = env[1];
+	}
+	for (in.argc = 0; argv && argv[in.argc]; in.argc++)
+		;
+	r = config_load(&c, &in, &a, &out);
+	said = buf_str(&out);
+	return r;
+}
+
+#define ENV(...) (const char *const []){ __VA_ARGS__, NULL }
+#define ARGS(...) (char *const []){ (char []){ "claudecodex" }, __VA_ARGS__, \
+	NULL }
+#define A(TEXT) (char []){ TEXT }
+#define BACKEND_IS(NAME, WHAT) T_STR(str_of(c.upstreams[c.chosen].backend-> \
+	name), S(NAME), WHAT)
+
+static int says(const char *text)
+{
+	return str_find(said, str_of(text)) < said.n;
+}
+
+static void precedence(void)
+{
+	T_INT(load(NULL, "", NULL), CONFIG_RUN, "nothing at all");
+	T_INT(c.port, 8082, "the default port");
+	T(c.host.n == 0 && c.demo_by_default, "loopback, demo");
+	load(NULL, "# c\nexport SERVER_PORT = \"81\"  \n", NULL);
+	T_INT(c.port, 81, ".env, export and quotes");
+	load(ENV("SERVER_PORT", "82"), "SERVER_PORT=81\n", NULL);
+	T_INT(c.port, 82, "the environment wins over it");
+	load(ENV("SERVER_PORT", "82"), "", ARGS(A("--port"), A("83")));
+	T_INT(c.port, 83, "a flag over both");
+	load(NULL, "", ARGS(A("--port=84")));
+	T_INT(c.port, 84, "with an equals sign");
+	load(NULL, "OPENAI_MODEL=a # why\nOPENAI_MODEL='b'\nOPENAI_API_KEY=k\n",
+	    NULL);
+	T_STR(c.upstreams[0].model, S("b"), "the last one, comments off");
+	load(ENV("SERVER_PORT", ""), "SERVER_PORT=81\n", NULL);
+	T_INT(c.port, 81, "an empty variable is none");
+}
+
+static void wrong(void)
+{
+	static const struct { const char *name, *value, *text; } bad[] = {
+		{ "SERVER_PORT", "x", "SERVER_PORT" },
+		{ "SERVER_PORT", "65536", "0 to 65535" },
+		{ "SERVER_HOST", "0.0.0.0", "PROXY_API_KEY" },
+		{ "LLM_BACKEND", "aws", "must be bedrock" },
+		{ "IDLE_TIMEOUT", "0", "IDLE_TIMEOUT" },
+		{ "IDLE_TIMEOUT", "1.x", "seconds" },
+		{ "MAX_BODY", "1q", "bytes" },
+		{ "MAX_BODY", "99999999999999999999", "bytes" },
+		{ "LOG_BODIES", "some", "all, errors or none" },
+		{ "OPENAI_BASE_URL", "ftp://x", "http://" },
+		{ "OPENAI_BASE_URL", "http://u:p@x/", "password" },
+		{ "OPENAI_BASE_URL", "http://x:0/", "port" },
+		{ "HTTPS_PROXY", "https://x", "http://host:port" },
+		{ "MODEL_MAP", "nonsense", "MODEL_MAP" },
+		{ "OPENAI_FLAGS", "no_such=1", "OPENAI_FLAGS" }
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(bad); i++) {
+		T_INT(load(ENV("OPENAI_API_KEY", "k", bad[i].name,
+		    bad[i].value), "", NULL), E_FAULT, bad[i].name);
+		T(says(bad[i].text) && says(bad[i].name), bad[i].text);
+	}
+	T_INT(load(NULL, "\n\nSERVER_PORT=x\n", NULL), E_FAULT, ".env");
+	T(says("line 3 of .env"), "names the line");
+	T_INT(load(NULL, "", ARGS(A("--nonsense"))), E_FAULT, "a flag");
+	T(says("--help"), "says where to look");
+	T_INT(load(NULL, "", ARGS(A("--port"))), E_FAULT, "without a value");
+	T_INT(load(NULL, "", ARGS(A("--help"))), CONFIG_EXIT, "--help");
+	T(says("BEDROCK_MODEL_ID") && says("SERVER_PORT"), "lists settings");
+}
+
+static void detection(void)
+{
+	load(ENV("OPENAI_API_KEY", "k", "AWS_PROFILE", "p"), "", NULL);
+	BACKEND_IS("openai_compatible", "an OpenAI key first");
+	load(ENV("AWS_PROFILE", "p"), "", NULL);
+	BACKEND_IS("bedrock", "then AWS");
+	load(NULL, "AWS_ACCESS_KEY_ID=AKIA0123456789\n"
+	    "AWS_SECRET_ACCESS_KEY=secretsecret\n", NULL);
+	BACKEND_IS("bedrock", "AWS keys in .env");
+	T(c.aws_env[0] && strcmp(c.aws_env[0], "AKIA0123456789") == 0,
+	    "are kept for the look-up");
+	load(ENV("LLM_PROVIDER", "anthropic", "AWS_PROFILE", "p"), "", NULL);
+	BACKEND_IS("anthropic", "the name wins, the older one too");
+	load(ENV("OPENAICOMPATIBLE_BASE_URL", "http://127.0.0.1:1/v1"), "",
+	    NULL);
+	BACKEND_IS("openai_compatible", "an older name of a URL");
+	load(NULL, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://evil\n", NULL);
+	T(c.demo_by_default, "an endpoint in .env is nobody's");
+}
+
+static void trust(void)
+{
+	T_INT(load(ENV("OPENAI_API_KEY", "k"),
+	    "OPENAI_BASE_URL=https://evil.test/v1\n", NULL), E_FAULT,
+	    "a .env can't redirect a key of the environment");
+	T_INT(load(NULL, "OPENAI_API_KEY=k\n"
+	    "OPENAI_BASE_URL=https://own.test/v1\n", NULL), CONFIG_RUN,
+	    "its own key it may send where it likes");
+	load(NULL, "SSL_CERT_FILE=/x\nHTTPS_PROXY=http://evil:1\n"
+	    "BEDROCK_BASE_URL=http://evil\n", NULL);
+	T(c.cert_file.n == 0 && !c.have_proxy, "nor roots, nor a proxy");
+}
+
+static void bedrock(void)
+{
+	struct destination d;
+	struct fault f;
+
+	load(ENV("LLM_BACKEND", "bedrock", "BEDROCK_MODEL_ID", "pinned",
+	    "BEDROCK_MODEL_ID_OPUS", "big", "MODEL_MAP",
+	    "claude-opus-4-1=mapped"), "", NULL);
+	T_INT(route_pick(&c, S("claude-opus-4-1"), &d, &f), OK, "the map");
+	T_STR(d.model, S("mapped"), "first");
+	route_pick(&c, S("claude-opus-5-5[1m]"), &d, &f);
+	T_STR(d.model, S("big"), "then the family");
+	route_pick(&c, S("claude-haiku-4-5"), &d, &f);
+	T_STR(d.model, S("pinned"), "then the pin");
+	load(ENV("LLM_BACKEND", "bedrock"), "", NULL);
+	route_pick(&c, S("claude-haiku-4-5"), &d, &f);
+	T_STR(d.model, S("claude-haiku-4-5"), "else the client's own name");
+	load(ENV("LLM_BACKEND", "bedrock", "AWS_PROFILE", "e", "AWS_REGION",
+	    "eu-west-1"), "", NULL);
+	T(c.aws_profile.n == 0 && c.aws_region.n == 0,
+	    "the environment's are the chain's to read");
+	load(ENV("LLM_BACKEND", "bedrock"), "AWS_PROFILE=d\n",
+	    ARGS(A("--aws-region"), A("us-west-2")));
+	T_STR(c.aws_profile, S("d"), ".env's and a flag's are handed on");
+	T_STR(c.aws_region, S("us-west-2"), "both");
+	T_INT(load(ENV("LLM_BACKEND", "bedrock", "BEDROCK_API", "x"), "",
+	    NULL), E_FAULT, "an unknown way");
+	T_INT(load(ENV("LLM_BACKEND", "bedrock", "BEDROCK_GUARDRAIL_ID", "g"),
+	    "", NULL), E_FAULT, "half a guardrail");
+	T(says("BEDROCK_GUARDRAIL_VERSION"), "names the other half");
+	T_INT(load(ENV("LLM_BACKEND", "bedrock", "BEDROCK_PROFILE_PREFIX",
+	    "mars"), "", NULL), E_FAULT, "a geography that is none");
+}
+
+static void shown(void)
+{
+	char text[32768];
+	struct buf b = buf_on(text, sizeof text);
+
+	load(ENV("OPENAI_API_KEY", "sk-0123456789abcdefXYZW"), "", NULL);
+	config_print(&c, &b);
+	said = buf_str(&b);
+	T(!says("0123456789") && says("XYZW"), "a key shows its end alone");
+	T(says("missing: OPENAI_MODEL"), "what is missing");
+}
+
+int main(void)
+{
+	precedence();
+	wrong();
+	detection();
+	trust();
+	bedrock();
+	shown();
+	return t_done("config");
+}
