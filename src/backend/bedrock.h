@@ -3,7 +3,8 @@
  *
  * bedrock.c		the backend: which way, target, signature, frames
  * bedrock_models.c	names, inference profiles, what a model can
- * bedrock_converse.c	the request for Converse (with bedrock_turns.c)
+ * bedrock_converse.c	the request for Converse (with bedrock_turns.c,
+ *			_content.c, _media.c, _tools.c)
  * bedrock_stream.c	its answer, streamed or whole
  * bedrock_invoke.c	the request (with bedrock_edit.c) and answer of InvokeModel
  * bedrock_error.c	refusals: what they mean, what is learned from them
@@ -205,8 +206,9 @@ int bedrock_beta(const struct call *c, const struct bedrock_model *m,
     int converse, struct str flag, struct str *as);
 
 /* bedrock_converse.c. st->model is set. Writes c->body, c->estimate,
- * st->names, c->upstream_stream, notes. OK, E_FAULT, E_FULL. For CALL_COUNT
- * the members of CountTokens' `converse` alone (BR-130), as an object. */
+ * st->names, c->upstream_stream, notes. OK, E_FAULT, E_FULL; CALL_DONE when
+ * nothing is to be generated (AN-20). For CALL_COUNT the members of
+ * CountTokens' `converse` alone (BR-130), as an object. */
 int bedrock_converse(struct call *c, struct bedrock *st);
 /* The client's name for a tool of the answer. */
 struct jstr bedrock_tool_name(const struct bedrock *st, struct jstr theirs);

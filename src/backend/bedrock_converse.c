@@ -598,6 +598,19 @@ static int64_t estimate(const struct enc *e)
 	return (int64_t)(bytes + e->tokens);
 }
 
+/* AN-20: nothing is to be generated, so nobody is asked. */
+static int answer_empty(struct call *c)
+{
+	struct usage usage = { .input = c->estimate, .thinking = -1,
+	    .estimated = 1 };
+	struct jstr none = { { NULL, 0 } };
+
+	c->answer.usage = usage;
+	answer_start(&c->answer);
+	answer_finish(&c->answer, STOP_MAX_TOKENS, none, none, &usage);
+	return CALL_DONE;
+}
+
 int bedrock_converse(struct call *c, struct bedrock *st)
 {
 	const struct bedrock_facts *facts = c->up->facts;
@@ -621,5 +634,6 @@ int bedrock_converse(struct call *c, struct bedrock *st)
 	c->body[0] = buf_end(c->a, &e.b);
 	c->nbody = 1;
 	c->estimate = estimate(&e);
-	return OK;
+	return c->kind == CALL_MESSAGES && c->req->max_tokens == 0 ?
+	    answer_empty(c) : OK;
 }

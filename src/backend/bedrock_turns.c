@@ -102,45 +102,82 @@ static int is_alnum(char c)
 	    (c >= '0' && c <= '9');
 }
 
-static int id_ok(struct str id, int mistral)
+static int id_ok(struct str id)
 {
 	size_t i;
 
-	if (mistral ? id.n != ID_MISTRAL : id.n == 0 || id.n > ID_LONG)
-		return 0;
 	for (i = 0; i < id.n; i++)
-		if (!is_alnum(id.p[i]) &&
-		    (mistral || (id.p[i] != '_' && id.p[i] != '-')))
+		if (!is_alnum(id.p[i]) && id.p[i] != '_' && id.p[i] != '-')
 			return 0;
-	return 1;
+	return id.n && id.n <= ID_LONG;
 }
 
 /* The same for a call and for its result, in this request and in the next. */
 static int plan_id(struct enc *e, struct part *p)
 {
-	static const char base36[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-	int mistral = e->st->model.family == FAMILY_MISTRAL;
-	unsigned char sum[SHA256_SIZE];
-	char room[32];
+	char room[ID_LONG];
 	struct buf b = buf_on(room, sizeof room);
-	size_t i;
 
 	p->id = p->b->id.raw;
-	if (id_ok(p->id, mistral))
+	if (id_ok(p->id))
 		return OK;
 	note(e->c->notes, NOTE_RENAMED, S("tool_use.id"),
-	    mistral ? S("this model takes nine letters and digits") :
 	    S("letters, digits, _ and - only, at most 64"));
-	if (mistral) {
-		hash(sum, p->b->id);
-		for (i = 0; i < ID_MISTRAL; i++)
-			buf_chr(&b, base36[sum[i] % 36]);
-	} else {
-		buf_put(&b, S("tu_"));
-		bedrock_put_hash(&b, p->b->id, ID_HASH);
-	}
+	buf_put(&b, S("tu_"));
+	bedrock_put_hash(&b, p->b->id, ID_HASH);
 	p->id = arena_str(e->c->a, buf_str(&b));
 	return p->id.p ? OK : E_FULL;
+}
+
+/* Nine letters and digits: the first ones, or of the hash. */
+static int short_id(struct enc *e, struct part *p, int hashed)
+{
+	static const char base36[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+	unsigned char sum[SHA256_SIZE];
+	char room[ID_MISTRAL];
+	struct buf b = buf_on(room, sizeof room);
+	struct str id = p->b->id.raw;
+	size_t i;
+
+	for (i = 0; i < id.n && !hashed && b.n < sizeof room; i++)
+		if (is_alnum(id.p[i]))
+			buf_chr(&b, id.p[i]);
+	if (b.n < sizeof room) {
+		hash(sum, p->b->id);
+		for (b.n = i = 0; i < sizeof room; i++)
+			buf_chr(&b, base36[sum[i] % 36]);
+	}
+	if (!str_eq(id, buf_str(&b)))
+		note(e->c->notes, NOTE_RENAMED, S("tool_use.id"),
+		    S("this model takes nine letters and digits"));
+	p->id = arena_str(e->c->a, buf_str(&b));
+	return p->id.p ? OK : E_FULL;
+}
+
+/* For Mistral. Of different ids that begin alike, the first in the request
+ * keeps its nine, so that later requests don't change it. */
+static int shorten_ids(struct enc *e, struct part *p, size_t n)
+{
+	struct key *k = arena_array(e->c->a, n, sizeof *k);
+	size_t i, m = 0, first = 0;
+	int r = k ? OK : E_FULL;
+
+	for (i = 0; r == OK && i < n; i++) {
+		if (p[i].id.n == 0)
+			continue;
+		r = short_id(e, &p[i], 0);
+		k[m++] = (struct key){ p[i].id, i };
+	}
+	if (r != OK)
+		return r;
+	keys_sort(k, m);
+	for (i = 1; r == OK && i < m; i++) {
+		if (!str_eq(k[i].s, k[first].s))
+			first = i;
+		else if (!str_eq(p[k[i].i].b->id.raw, p[k[first].i].b->id.raw))
+			r = short_id(e, &p[k[i].i], 1);
+	}
+	return r;
 }
 
 /* ---- turns ---- */
@@ -299,7 +336,7 @@ static int make_turns(struct enc *e)
 {
 	const struct request *r = e->req;
 	size_t i, last_user = 0, total = r->nmessages;
-	struct part *at;
+	struct part *parts, *at;
 	int code;
 
 	for (i = 0; i < r->nmessages; i++) {
@@ -307,13 +344,14 @@ static int make_turns(struct enc *e)
 		if (r->messages[i].role == ROLE_USER)
 			last_user = i;
 	}
-	at = arena_array(e->c->a, total, sizeof *at);
+	at = parts = arena_array(e->c->a, total, sizeof *at);
 	/* One more in front, two behind. */
 	e->turns = arena_array(e->c->a, r->nmessages + 3, sizeof *e->turns);
 	if (!at || !e->turns)
 		return E_FULL;
 	e->turns++;
-	while (e->leading < r->nmessages &&
+	/* If there is nothing else, the last one is what is asked. */
+	while (e->leading + 1 < r->nmessages &&
 	    r->messages[e->leading].role == ROLE_SYSTEM)
 		e->leading++;
 	for (i = e->leading; i < r->nmessages; i++) {
@@ -325,7 +363,8 @@ static int make_turns(struct enc *e)
 		if (code != OK)
 			return code;
 	}
-	return OK;
+	return e->st->model.family == FAMILY_MISTRAL ?
+	    shorten_ids(e, parts, (size_t)(at - parts)) : OK;
 }
 
 /* ---- calls and results (BR-59) ---- */

@@ -2,6 +2,8 @@
  *
  * The first byte chooses the model, the second whether it is to be counted and
  * how much room there is, the rest is the client's body; ' in it stands for ".
+ * If that doesn't begin with a brace, each of its bytes is a block of a
+ * conversation: five bits say which, two whose, one that a message begins.
  *
  * Holds, of any body that the parser takes: a body that is JSON, or a fault;
  * every element has exactly one member, no list is empty, no text is blank;
@@ -142,28 +144,103 @@ static void check_tools(struct jv list)
 	}
 }
 
+#define MARK ",'cache_control':{'type':'ephemeral'}"
+#define MARK_1H ",'cache_control':{'type':'ephemeral','ttl':'1h'}"
+#define USE(id) "{'type':'tool_use','id':'" id "','name':'f " id \
+	"','input':{}}"
+#define RESULT(id, more) "{'type':'tool_result','tool_use_id':'" id "'" \
+	more "}"
+#define PNG "{'type':'image','source':{'type':'base64','media_type':" \
+	"'image/png','data':'AAAA'}}"
+
+static const char *const blocks[32] = {
+	"{'type':'text','text':'a'}", "{'type':'text','text':'b'" MARK "}",
+	"{'type':'text','text':'c'" MARK_1H "}",
+	"{'type':'text','text':'\\u200b \\u00a0'" MARK "}",
+	USE("t1"), USE("t2"), USE("t.1"), USE("t\\u002e1"), USE("toolu_01abX"),
+	USE("toolu_01abY"), RESULT("t1", ""), RESULT("t2", ",'content':'r'"),
+	RESULT("t.1", ",'is_error':true"), RESULT("t1", ",'content':[" PNG
+	    "],'is_error':true" MARK), RESULT("toolu_01abX", MARK),
+	RESULT("toolu_01abY", ",'content':[{'type':'text','text':' '},"
+	    "{'type':'tool_reference','tool_name':'g'}]"),
+	RESULT("t2", ",'content':[{'type':'document','title':'x','source':"
+	    "{'type':'text','data':''}}]"), PNG,
+	"{'type':'document','title':' ','source':{'type':'base64','data':"
+	    "'AAAA'}}", "{'type':'document','title':'d','source':{'type':"
+	    "'text','data':'x'}" MARK "}",
+	"{'type':'document','title':'d','source':{'type':'content',"
+	    "'content':[{'type':'text','text':'p'}]}}",
+	"{'type':'document','source':{'type':'content','content':[]}}",
+	"{'type':'search_result','source':'u','title':'t','content':"
+	    "[{'type':'text','text':'p'}]}",
+	"{'type':'search_result','source':'','title':'','content':[]}",
+	"{'type':'thinking','thinking':'h','signature':'S'}",
+	"{'type':'thinking','thinking':'h','signature':'p1.e30'}",
+	"{'type':'redacted_thinking','data':'Zg=='}",
+	"{'type':'compaction','content':'sum'}",
+	"{'type':'container_upload','file_id':'f'}",
+	"{'type':'server_tool_use','id':'s','name':'n','input':{}}",
+	"{'type':'tool_removal','tool':{'name':'f'}}", "{'type':'novel'}"
+};
+
+/* A conversation out of bytes. */
+static struct str build(char *text, const uint8_t *data, size_t n)
+{
+	static const char *const roles[] = { "user", "assistant", "user",
+	    "system" };
+	struct buf b = buf_on(text, CONV_TEXT);
+	const char *p;
+	size_t i;
+
+	buf_put(&b, S("{\"model\":\"m\",\"max_tokens\":9,"));
+	if (n && data[0] & 1)
+		buf_put(&b, S("\"tools\":[{\"name\":\"f t1\","
+		    "\"input_schema\":{}}],"));
+	if (n && data[0] & 2)
+		buf_put(&b, S("\"tool_choice\":{\"type\":\"none\"},"));
+	buf_put(&b, S("\"messages\":["));
+	for (i = 0; i < n; i++) {
+		if (i == 0 || data[i] & 0x80) {
+			buf_put(&b, i ? S("]},{\"role\":\"") :
+			    S("{\"role\":\""));
+			buf_put(&b, str_of(roles[data[i] >> 5 & 3]));
+			buf_put(&b, S("\",\"content\":["));
+		} else {
+			buf_chr(&b, ',');
+		}
+		for (p = blocks[data[i] & 31]; *p; p++)
+			buf_chr(&b, *p == '\'' ? '"' : *p);
+	}
+	buf_put(&b, S("]}]}"));
+	return buf_str(&b);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static char text[SIZE_MAX_IN];
+	static char text[CONV_TEXT];
+	struct str body = { text, size - 2 };
 	enum call_kind kind;
 	size_t i;
 	int r;
 
-	if (size < 2 || size > SIZE_MAX_IN)
+	if (size < 3 || size > SIZE_MAX_IN)
 		return 0;
 	for (i = 2; i < size; i++)
-		text[i] = data[i] == '\'' ? '"' : (char)data[i];
+		text[i - 2] = data[i] == '\'' ? '"' : (char)data[i];
+	if (data[2] != '{')
+		body = build(text, data + 2, size - 2 < 64 ? size - 2 : 64);
 	kind = data[1] & 1 ? CALL_COUNT : CALL_MESSAGES;
 	if (conv_call(&w, models[data[0] % COUNT(models)],
-	    (struct str){ text + 2, size - 2 }, kind) != OK)
+	    body, kind) != OK)
 		return 0;
+	w.c.answer.ended = 1;	/* nobody listens */
 	if (data[1] & 2)
 		w.a.end = w.a.cur + 16 * (size_t)data[1];
 	r = bedrock_converse(&w.c, &w.st);
 	w.a.end = w.memory + CONV_ARENA;
-	assert(r == OK || r == E_FAULT || (r == E_FULL && data[1] & 2));
+	assert(r == OK || r == E_FAULT || r == CALL_DONE || (r == E_FULL && data[1] & 2));
 	assert(r != E_FAULT || w.c.fault.status == 400);
-	if (r != OK)
+	if (r != OK && r != CALL_DONE)
 		return 0;
 	assert(json_parse(&w.out, w.c.body[0], &w.a, NULL) == OK);
 	ncalls = marks = tool_parts = 0;

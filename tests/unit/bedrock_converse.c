@@ -292,6 +292,17 @@ static void test_roles(void)
 		    USER("[{'toolResult':{'toolUseId':'t1','content':"
 		    "[{'text':'r'}]}},{'text':'<system-reminder>\\ny\\n"
 		    "</system-reminder>'}]"), NULL },
+		{ "BR-54 cleared at the next user's", CLAUDE_45, MESSAGES(
+		    USER("'a'") "," BOT("'b'") ",{'role':'system','content':"
+		    "'y','clear_at':'next_user_message'}," USER("'c'") ","
+		    "{'role':'system','content':'z','clear_at':"
+		    "'next_user_message'}"), "messages.2", USER("[{'text':'c'}"
+		    ",{'text':'<system-reminder>\\nz\\n"
+		    "</system-reminder>'}]"), NULL },
+		{ "BR-54 nothing but system", CLAUDE_45, MESSAGES(SYS("'x'")
+		    "," SYS("'y'")), "messages", "[" USER("[{'text':"
+		    "'<system-reminder>\\ny\\n</system-reminder>'}]") "]",
+		    NULL },
 		{ "BR-55 blank text", CLAUDE_45, MESSAGES(USER("[{'type':"
 		    "'text','text':' \\u00a0\\u200b\\t'},{'type':'text',"
 		    "'text':'a'}]")), "messages.0", USER("[{'text':'a'}]"),
@@ -377,9 +388,21 @@ static void test_pairs(void)
 		{ "BR-60 Mistral: nine", MISTRAL, TOOLS MESSAGES(USER("'a'")
 		    "," BOT("[" USE("abcDEF123", "f") "," USE("toolu_01", "f")
 		    "]")), A ".0.toolUse.toolUseId", "'abcDEF123'", NULL },
-		{ "BR-60 Mistral: from the hash", NULL, NULL,
+		{ "BR-60 Mistral: too short, so of the hash", NULL, NULL,
 		    A ".1.toolUse.toolUseId", "'e53365mze'",
 		    "renamed tool_use.id" },
+		{ "BR-60 Mistral: the first nine", MISTRAL, TOOLS MESSAGES(
+		    USER("'a'") "," BOT("[" USE("toolu_01abX", "f") ","
+		    USE("toolu_01abY", "f") "]") "," USER("["
+		    RESULT("toolu_01abY", "y") "," RESULT("toolu_01abX", "x")
+		    "]")), A ".0.toolUse.toolUseId", "'toolu01ab'",
+		    "renamed tool_use.id" },
+		{ "BR-60 Mistral: a clash", NULL, NULL,
+		    A ".1.toolUse.toolUseId", "'pkc1bt1sp'", NULL },
+		{ "BR-60 Mistral: so its result", NULL, NULL,
+		    B ".0.toolResult.toolUseId", "'pkc1bt1sp'", NULL },
+		{ "BR-60 Mistral: and the other's", NULL, NULL,
+		    B ".1.toolResult.toolUseId", "'toolu01ab'", NULL },
 	};
 #undef A
 #undef B
@@ -454,6 +477,16 @@ static void test_documents(void)
 		    ".0", "{'document':{'format':'txt','name':'t','source':"
 		    "{'bytes':'aMOpCg=='}}}", NULL },
 		{ "BR-57 a text beside it", NULL, NULL, C ".1",
+		    "{'text':'See the attached document.'}", NULL },
+		{ "BR-57 a result's text is not beside it", CLAUDE_45, TOOLS
+		    MESSAGES(USER("'a'") "," BOT("[" USE("t1", "f") "]") ","
+		    USER("[" RESULT("t1", "r") "," FILE64("d",
+		    "application/pdf", "AAAA") "]")), "messages.2.content.2",
+		    "{'text':'See the attached document.'}", NULL },
+		{ "BR-57 nor what says that there is none", CLAUDE_45, TOOLS
+		    MESSAGES(USER("'a'") "," BOT("[" USE("t1", "f") "]") ","
+		    USER("[" FILE64("d", "application/pdf", "AAAA") "]")),
+		    "messages.2.content.2",
 		    "{'text':'See the attached document.'}", NULL },
 		{ "7.3 content, Claude", CLAUDE_45, MESSAGES(USER("[{'type':"
 		    "'document','context':'old','source':{'type':'content',"
@@ -597,6 +630,13 @@ static void test_reasoning(void)
 		    "'thinking':'1','signature':'p1.e30'}," USE("t1", "f")
 		    "]") "," USER("[" RESULT("t1", "r") "]")), ADDITIONAL,
 		    NULL, "dropped thinking" },
+		{ "BR-61 begun with redacted", CLAUDE_45,
+		    "'thinking':{'type':'enabled','budget_tokens':2000},"
+		    TOOLS MESSAGES(USER("'a'") "," BOT("[{'type':"
+		    "'redacted_thinking','data':'Zg=='}," USE("t1", "f")
+		    "]") "," USER("[" RESULT("t1", "r") "]")), ADDITIONAL,
+		    "{'thinking':{'type':'enabled','budget_tokens':2000}}",
+		    NULL },
 		{ "BR-61 begun with it", CLAUDE_45,
 		    "'thinking':{'type':'enabled','budget_tokens':2000},"
 		    TOOLS MESSAGES(USER("'a'") "," BOT("[{'type':'thinking',"
@@ -755,6 +795,14 @@ static void test_choice(void)
 		    "'any'") ",'thinking':{'type':'enabled','budget_tokens':"
 		    "2000}", "toolConfig.toolChoice", NULL,
 		    "changed tool_choice" },
+		{ "BR-63 a tool that isn't sent", CLAUDE_45, "'tools':["
+		    "{'name':'f','input_schema':{}},{'name':'ws','type':"
+		    "'web_search_20250305'}],'tool_choice':{'type':'tool',"
+		    "'name':'ws'}", "toolConfig.toolChoice", NULL, NULL },
+		{ "BR-63 a tool that isn't sent", NULL, NULL, "system.0.text",
+		    "'The tool ws is not available here. Do not pretend to "
+		    "have used it: say that it is not available, and answer "
+		    "from what you know.'", NULL },
 		{ "BR-63 forced, Sonnet 5.5", SONNET_55, CHOICE("'type':'tool'"
 		    ",'name':'f'"), "toolConfig.toolChoice", NULL,
 		    "changed tool_choice" },
@@ -787,6 +835,9 @@ static void test_betas(void)
 	    "BR-14");
 	T_STR(json_raw(conv_at(&w, ADDITIONAL)), quoted("{'anthropic_beta':"
 	    "['context-1m-2025-08-07']}"), "BR-14 long context");
+	conv_encode(&w, CLAUDE_5 "[1m]", "", CALL_MESSAGES);
+	T_STR(json_raw(conv_at(&w, ADDITIONAL)), S(""),
+	    "BR-14 newer ones have it anyway");
 }
 
 /* ---- 7.5 ---- */
@@ -868,6 +919,12 @@ static void test_refusals(void)
 		    "]")),
 		    "messages.0.content.0.source: data is not valid base64" },
 		{ CLAUDE_45, MESSAGES(USER("[" IMAGE("image/png", "AA=A")
+		    "]")),
+		    "messages.0.content.0.source: data is not valid base64" },
+		{ CLAUDE_45, MESSAGES(USER("[" IMAGE("image/png", "AA=-")
+		    "]")),
+		    "messages.0.content.0.source: data is not valid base64" },
+		{ CLAUDE_45, MESSAGES(USER("[" IMAGE("image/png", "AA===")
 		    "]")),
 		    "messages.0.content.0.source: data is not valid base64" },
 		{ CLAUDE_45, MESSAGES(USER("[" IMAGE("image/bmp", "AAAA")
@@ -952,6 +1009,32 @@ static void test_configured(void)
 	T_STR(json_raw(conv_at(&w, "inferenceConfig")),
 	    quoted("{'maxTokens':100}"), "BR-25 no sampling");
 	memset(&w.facts, 0, sizeof w.facts);
+}
+
+/* AN-20: nothing is to be generated, so nobody is asked. */
+static struct {
+	struct sink sink;
+	int events, stop;
+} nobody;
+
+static void take(struct sink *s, const struct event *e)
+{
+	(void)s;
+	nobody.events++;
+	if (e->type == EV_MESSAGE_DELTA)
+		nobody.stop = (int)e->stop;
+}
+
+static void test_nothing(void)
+{
+	nobody.sink.event = take;
+	conv_call(&w, NOVA, conv_request(&w, "'max_tokens':0"),
+	    CALL_MESSAGES);
+	w.c.answer.sink = &nobody.sink;
+	T_INT(bedrock_converse(&w.c, &w.st), CALL_DONE, "AN-20");
+	T_INT(nobody.events, 3, "AN-20 start, delta, stop");
+	T_INT(nobody.stop, STOP_MAX_TOKENS, "AN-20");
+	T_INT(w.c.answer.usage.input, w.c.estimate, "AN-20 the estimate");
 }
 
 static void test_count(void)
@@ -1041,6 +1124,34 @@ static void test_long_text(void)
 	    "bytes")), buf_str(&b), "7.3 a long text document");
 }
 
+/* More documents than are kept in mind. */
+static void test_many_documents(void)
+{
+	static char members[1 << 14];
+	struct buf b = buf_on(members, sizeof members);
+	char path[64];
+	int i;
+
+	buf_put(&b, S("'messages':[{'role':'user','content':["));
+	for (i = 0; i < NAMES_KEPT + 8; i++) {
+		buf_put(&b, i ? S(",") : S(""));
+		buf_put(&b, S(FILE64("same", "application/pdf", "AAAA")));
+	}
+	buf_put(&b, S("]}]"));
+	buf_chr(&b, '\0');
+	T(!b.full, "room");
+	T_INT(conv_encode(&w, NOVA, members, CALL_MESSAGES), OK, "many");
+	T_STR(json_str(conv_at(&w, "messages.0.content.31.document.name")).raw,
+	    S("same-32"), "BR-57 the last that is kept in mind");
+	for (i = NAMES_KEPT; i < NAMES_KEPT + 8; i++) {
+		snprintf(path, sizeof path,
+		    "messages.0.content.%d.document.name", i);
+		snprintf(members, sizeof members, "document-%d", i + 1);
+		T_STR(json_str(conv_at(&w, path)).raw, str_of(members),
+		    "BR-57 then by number");
+	}
+}
+
 #define EVERYTHING "'system':[" TEXT("s", MARK) "]," \
 	"'thinking':{'type':'enabled','budget_tokens':2000}," \
 	"'output_config':{'effort':'low'},'stop_sequences':['x','y']," \
@@ -1097,10 +1208,12 @@ int main(void)
 	test_cache();
 	test_refusals();
 	test_configured();
+	test_nothing();
 	test_count();
 	test_estimate();
 	test_stable();
 	test_long_text();
+	test_many_documents();
 	test_full();
 	return t_done("bedrock_converse");
 }

@@ -151,6 +151,10 @@ static const struct row rows[] = {
 	    "'cacheWriteInputTokens':40,'cacheDetails':[{'ttl':'1h',"
 	    "'inputTokens':30},{'ttl':'5m','inputTokens':10}]}}\n",
 	    "end_turn 3/60/40/4+30." },
+	{ "10. more than all of it", END("end_turn") "M {'usage':"
+	    "{'inputTokens':3,'outputTokens':4,'cacheWriteInputTokens':40,"
+	    "'cacheDetails':[{'ttl':'1h','inputTokens':90}]}}\n",
+	    "end_turn 3/0/40/4+40." },
 	{ "BR-111 input out of the total", END("end_turn") "M {'usage':"
 	    "{'inputTokens':0,'outputTokens':4,'totalTokens':107,"
 	    "'cacheReadInputTokens':60}}\n", "end_turn 43/60/0/4." },
