@@ -13,6 +13,7 @@ const HELD = 12e6;		/* characters of blobs kept */
 const LONG = 6000;		/* characters of a text shown at once */
 const home = '/dashboard', CALL = 'gen_ai.tool.call.id', TOOL = 'gen_ai.tool.name';
 const $ = (id) => document.getElementById(id), uri = encodeURIComponent;
+const page = document.body.dataset;
 const on = (e, name, f) => e.addEventListener(name, f);
 
 const sessions = new Map(), steps = new Map(), alerts = new Map();
@@ -23,7 +24,7 @@ const ui = { s: null, r: null, tab: 'new', q: '', follow: true, all: false,
 	open: false, diff: true, paused: false, mark: null, against: 'prev' };
 let seq = 0, skew = 0, held = 0, stat = {}, hinted = false, prices = null;
 
-/* ---- text and elements ---- */
+/* -- text and elements -- */
 
 // What could hide or reorder text is shown as its code point.
 const show = (s) => String(s).replace(/\r\n/g, '\n').replace(
@@ -64,7 +65,7 @@ const usd = (x) => x == null ? '?' : '$' + x.toFixed(x > 0 && x < 0.01 ? 4 : 2);
 const span = (ms) => ms < 1e3 ? Math.round(ms) + ' ms' : ms < 6e4 ?
 	(ms / 1e3).toFixed(1) + ' s' : Math.floor(ms / 6e4) + ':' +
 	String(Math.floor(ms / 1e3) % 60).padStart(2, '0');
-const percent = (a, b) => b ? Math.round(100 * a / b) + '%' : '';
+const pct = (a, b) => b ? Math.round(100 * a / b) + '%' : '';
 const line = (s, n = 140) => String(s ?? '').slice(0, 4 * n).replace(/\s+/g, ' ').trim()
 	.slice(0, n);
 const now = () => Date.now() - skew;
@@ -78,7 +79,7 @@ function bill(list) {
 	return !list.some((x) => x.hole) ? usd(cost) : cost ? usd(cost) + ' + ?' : '?';
 }
 
-/* ---- what is known ---- */
+/* -- what is known -- */
 
 async function get(path, as = 'json') {
 	try {
@@ -90,10 +91,9 @@ async function get(path, as = 'json') {
 }
 
 function keep(sha, data) {
-	const n = sizeOf(data);
-
 	if (blobs.has(sha))
 		return;
+	const n = sizeOf(data);
 	blobs.set(sha, { data, n });
 	held += n;
 	for (const [old, b] of blobs) {
@@ -111,7 +111,7 @@ async function blob(sha) {
 		keep(sha, data);
 	return data;
 }
-const fetchAll = (shas) => Promise.all((shas ?? []).map(blob));
+const load = (shas) => Promise.all((shas ?? []).map(blob));
 // The blocks of messages; undefined for what is gone.
 const blocksOf = (list) => list.flatMap((x) => x?.role ? x.content : [x]).map((b) =>
 	typeof b === 'string' ? { type: 'text', text: b } : b);
@@ -124,14 +124,14 @@ function session(id) {
 }
 function laneOf(s, st) {
 	const n = st.q['cdx.lane'] || 0;
-	const base = st.agent ?? (st.cls === 'subagent' ? 'agent' : 'main');
-	const id = st.side ? 'side' : n ? `${base} ${n}` : base;
+	const base = st.side ? 'side calls' : st.agent ?? (st.cls === 'subagent' ? 'agent' :
+		'main'), id = base + (n ? ' ' + n : '');
 	let l = s.lanes.get(id);
 
 	if (!l) {
-		l = { id, first: st, side: st.side, agent: st.agent, main: id === 'main',
-			name: st.side ? 'side calls' : (st.q['gen_ai.agent.name'] ?? (st.agent ?
-			'agent' : base)) + (n ? ` ${n}` : ''), call: calls.get(st.q['cdx.agent.call']) };
+		l = { id, first: st, side: st.side, agent: st.agent, main: id === 'main', call:
+			calls.get(st.q['cdx.agent.call']), name: (st.side ? base :
+			st.q['gen_ai.agent.name'] ?? (st.agent ? 'agent' : base)) + (n ? ' ' + n : '') };
 		l.guess = !st.side && (n > 0 || st.q['cdx.link_by'] === 'guess' ||
 			!l.main && !/^h/.test(st.q['cdx.class.by']));
 		if (l.call)
@@ -144,15 +144,14 @@ function laneOf(s, st) {
 function request(l, t) {
 	const s = session(l['gen_ai.conversation.id'] ?? 'unknown'), cls = l['cdx.class'];
 	const m = l['cdx.messages'] ?? {}, add = m.add ?? [], old = m.keep ?? 0;
-	const st = { id: l.id, s, q: l, t0: t, cls, n: l['cdx.step'] ?? '',
+	const st = { id: l.id, s, q: l, t0: t, cls, n: l['cdx.step'] || '',
 		side: /^(auxiliary|probe|count|replay)$/.test(cls), agent: l['gen_ai.agent.id'],
 		model: l['gen_ai.request.model'], most: l['gen_ai.request.max_tokens'],
 		system: l['cdx.system'] ?? [], asked: l['cdx.preview'] ?? '', content: [],
 		compacted: l['gen_ai.conversation.compacted'], offer: l['cdx.tools'] ?? {}, prev: steps.get(l['cdx.prev']), ups: [],
 		old: m.new ?? old, add: add.slice(Math.max(0, (m.new ?? old) - old)),
 		len: m.n ?? old + add.length, shas: [...add, ...l['cdx.system'] ?? []],
-		results: (l['cdx.tool_results'] ?? []).map((r) => ({ id: r[CALL],
-			name: r[TOOL], ms: r.ms, by: r.by, error: r.error })) };
+		results: l['cdx.tool_results'] ?? [] };
 
 	steps.set(l.id, st);
 	s.steps.push(st);
@@ -167,7 +166,7 @@ function request(l, t) {
 	if (st.prev && !st.side)
 		st.prev.next ??= st;
 	st.T = s.turn;
-	hinted ||= l['cdx.hints'] || l['cdx.class.by'] === 'hint';
+	hinted ||= l['cdx.hints'];
 	follow(st);
 }
 
@@ -209,18 +208,7 @@ function take(l) {
 	case 'cdx.blob':
 		return l.data && keep(l.sha, l.data);
 	case 'cdx.request':
-		if (!st)
-			request(l, t);
-		break;
-	case 'cdx.upstream':
-		if (st) {
-			st.ups[l.attempt - 1] = l;
-			st.served = l['cdx.model.served'];
-		}
-		break;
-	case 'cdx.response':
-		if (st && !st.p)
-			response(st, l, t);
+		st ?? request(l, t);
 		break;
 	case 'cdx.replay':
 		replays.set(l.id, l.of);
@@ -228,10 +216,15 @@ function take(l) {
 	case 'cdx.alert':
 		alerts.set(l.ts + l.seq, l);
 	}
-	if (st && l.rule)
-		st.alert = l.rule;
-	if (st && l['gen_ai.response.time_to_first_chunk'])
-		st.first = st.t0 + l['gen_ai.response.time_to_first_chunk'] * 1e3;
+	if (st) {
+		st.alert = l.rule ?? st.alert;
+		st.first ??= st.t0 + l['gen_ai.response.time_to_first_chunk'] * 1e3 || null;
+		st.served = l['cdx.model.served'] ?? st.served;
+		if (l.attempt)
+			st.ups[l.attempt - 1] = l;
+		if (l.event === 'cdx.response' && !st.p)
+			response(st, l, t);
+	}
 	touch('top', 'rail');
 	if (!st || st.s.id === ui.s)
 		touch('list');
@@ -285,10 +278,10 @@ function connect() {
 	};
 }
 
-/* ---- where we are ---- */
+/* -- where we are -- */
 
 const peers = (st) => st.s.steps.filter((x) => x.lane === st.lane);
-const current = () => sessions.get(ui.s);
+const here = () => sessions.get(ui.s);
 const hrefOf = (s, st, tab = 'new') => '#/s/' + uri(s) +
 	(st ? `/r/${st}/${tab}` : '');
 function go(to, push) {
@@ -297,7 +290,7 @@ function go(to, push) {
 		uri(ui.q) : '');
 	if (location.hash !== at)
 		history[push ? 'pushState' : 'replaceState'](null, '', at);
-	touch('top', 'rail', 'list', 'detail');
+	touch(...ALL);
 }
 function route() {
 	const m = /^#\/s\/([^/?]*)(?:\/r\/([^/?]+))?(?:\/(\w+))?(?:\?q=(.*))?$/
@@ -308,17 +301,17 @@ function route() {
 	Object.assign(ui, { s: decodeURIComponent(m[1]) || null, r: m[2] ?? null, tab:
 		m[3] in PANEL ? m[3] : 'new', follow: !m[2],
 	q: decodeURIComponent(m[4] ?? ''), reveal: true });
-	document.body.dataset.level = m[2] ? 3 : 2;
+	page.level = m[2] ? 3 : 2;
 	$('filter').value = ui.q;
 	search();
 	follow(lastStep());
-	touch('top', 'rail', 'list', 'detail');
+	touch(...ALL);
 }
-const lastStep = (s = current()) => s?.steps.findLast((x) => !x.side);
+const lastStep = (s = here()) => s?.steps.findLast((x) => !x.side);
 
 // Goes along with what happens, but not away from a session that is at work.
 function follow(st) {
-	const s = current();
+	const s = here();
 
 	if (ui.follow && st && !st.side && (!s || s === st.s || !s.live &&
 	    st.t0 - s.last > 5e3))
@@ -330,14 +323,15 @@ function select(st, follow = false, push) {
 }
 const focusOn = (e) => e?.focus({ preventScroll: true });
 function level(n) {
-	document.body.dataset.level = n;
-	focusOn(n === 3 ? $('panel') : n === 2 ? drawn.get(ui.r)?.e ?? $('list') :
+	page.level = n;
+	focusOn(n === 3 ? $('panel') : n === 2 ? drawn.get(ui.r) ?? $('list') :
 		document.querySelector('#sessions [aria-current=true]') ?? $('filter'));
 }
 
-/* ---- filter ---- */
+/* -- filter -- */
 
-const hits = new Map();		/* word -> ids and shas; null: on its way */
+const quiet = (st) => /^(probe|count)$/.test(st.cls);
+const hits = new Map();		/* word -> ids and shas */
 const status = (st) => !st.p ? 'live' : st.cut ? 'cut' : st.bad ? 'err' : 'ok';
 const fields = (st) => ({ class: st.cls, agent: `${st.lane.name} ${st.agent}`, model:
 	`${st.model} ${st.served}`, status: `${status(st)} ${st.code}`, tool: st.tools,
@@ -358,21 +352,20 @@ function matcher() {
 			} ${st.say?.calls} ${st.tools}`.toLowerCase().includes(w);
 	});
 
-	return (st) => (ui.all || !/^(probe|count)$/.test(st.cls)) &&
+	return (st) => (ui.all || !quiet(st)) &&
 		tests.every((t) => t(st));
 }
 async function search() {
 	for (const [, w] of ui.q.toLowerCase().matchAll(/text:(\S+)/g)) {
 		if (hits.has(w))
 			continue;
-		hits.set(w, null);
 		const r = await get('/search?q=' + uri(w));
 		hits.set(w, new Set((r?.hits ?? []).flatMap((x) => [x.id, x.sha])));
 		touch('list');
 	}
 }
 
-/* ---- rows: turns, lanes, steps, in the order they are seen ---- */
+/* -- rows: turns, lanes, steps, in the order they are seen -- */
 
 let rows = [], order = [], drawn = new Map();
 
@@ -380,7 +373,7 @@ function build() {
 	const want = matcher(), turns = new Map();
 
 	rows = [];
-	for (const st of current()?.steps ?? []) {
+	for (const st of here()?.steps ?? []) {
 		if (!want(st))
 			continue;
 		if (!turns.has(st.T))
@@ -426,7 +419,7 @@ function turnRows(t) {
 // Where a step's time went: the model, then its tools, then a person.
 function phases(st) {
 	const end = st.t1 ?? now(), tools = st.p && st.next ? st.next.results.map((r) =>
-		({ ...r, ms: r.ms ?? st.next.t0 - end })) : [];
+		({ ...r, id: r[CALL], ms: r.ms ?? st.next.t0 - end })) : [];
 	const gap = tools.length ? st.next.t0 - end : 0;
 	const known = tools.every((x) => x.by === 'client');
 	const work = known ? Math.min(gap, Math.max(0, ...tools.map((x) => x.ms))) : gap;
@@ -443,8 +436,8 @@ function split(list) {
 }
 function fall(st) {
 	const t = st.turn, p = phases(st), all = t.t1 - t.t0;
-	const bar = (c, a, ms) => place(h('i.bar.' + c, { 'data-r': st.id }), (a - t.t0) / all,
-		ms / all);
+	const bar = (c, a, ms) => place(h('i.bar.' + c, { 'data-key': st.id }),
+		(a - t.t0) / all, ms / all);
 
 	return [bar(st.bad ? 'bad' : 'model', st.t0, p.model),
 		st.first && bar('ttft', st.t0, st.first - st.t0),
@@ -462,7 +455,8 @@ function badges(st) {
 	!/^(main|subagent)$/.test(st.cls) && badge('', st.cls),
 	st.compacted && badge('', 'compacted'),
 	st.stop === 'max_tokens' && badge('.warn', 'max_tokens'),
-	st.cause && st.cause !== 'initial' && badge('.warn', '◇ ' + st.cause),
+	/_/.test(st.cause) && st.cause !== 'not_supported_upstream' &&
+		badge('.warn', '◇ ' + st.cause),
 	st.alert && badge('.warn', '⚠ ' + st.alert)];
 }
 function what(st) {
@@ -480,10 +474,10 @@ function stepRow(r) {
 	const st = r.st, on = st.id === ui.r;
 
 	return h('.row.step.' + status(st), { role: 'option', id: 'r-' + st.id,
-		'aria-selected': String(on), tabindex: on ? 0 : -1, 'data-key': r.key },
+		'aria-selected': `${on}`, tabindex: on ? 0 : -1, 'data-key': r.key },
 	h('.n', h('i.dot', st.bad ? '✕' : st.p ? '▪' : '●'), st.n), what(st),
 	h('.tok', st.p && !st.bad && `${num(st.in)}→${num(st.out)}`),
-	h('.hit', percent(st.read ?? 0, st.in)), h('.usd', st.p && !st.bad && usd(st.cost)),
+	h('.hit', pct(st.read ?? 0, st.in)), h('.usd', st.p && !st.bad && usd(st.cost)),
 	h('.ms', span(took(st))), h('.fall', fall(st)));
 }
 function headRow(r) {
@@ -510,26 +504,23 @@ function drawRows(fresh) {
 	rows.forEach((r, i) => {
 		if ((i < top || i > end) && r.key !== ui.r)
 			return;
-		let d = drawn.get(r.key);
-		if (!d || fresh || r.st && !r.st.p) {
-			const e = r.st ? stepRow(r) : headRow(r);
-			e.firstChild.style.paddingLeft = (r.depth ?? 0) * 14 - (r.lane ? 14 : 0) +
+		let e = drawn.get(r.key);
+		if (!e || fresh || r.st && !r.st.p) {
+			const by = r.st ? stepRow(r) : headRow(r);
+			by.firstChild.style.paddingLeft = (r.depth ?? 0) * 14 - (r.lane ? 14 : 0) +
 				'px';
-			if (!d)
-				$('rows').append(e);
-			else {		/* in place: focus stays */
-				for (const a of ['class', 'aria-selected', 'tabindex'])
-					d.e.setAttribute(a, e.getAttribute(a));
-				d.e.replaceChildren(...e.childNodes);
+			if (e) {	/* in place: focus stays */
+				for (const a of by.attributes)
+					e.setAttribute(a.name, a.value);
+				e.replaceChildren(...by.childNodes);
+			} else {
+				$('rows').append(e = by);
 			}
-			d ??= { e };
 		}
-		d.e.style.transform = `translateY(${i * ROW}px)`;
-		next.set(r.key, d);
+		e.style.transform = `translateY(${i * ROW}px)`;
+		next.set(r.key, e);
 	});
-	for (const [k, d] of drawn)
-		if (!next.has(k))
-			d.e.remove();
+	drawn.forEach((e, k) => next.has(k) || e.remove());
 	drawn = next;
 }
 function paintList() {
@@ -547,23 +538,23 @@ function paintList() {
 	paintLanes();
 }
 
-/* ---- strip, lanes, rail, top ---- */
+/* -- strip, lanes, rail, top -- */
 
 function paintStrip() {
-	const s = current(), m = ui.mark;
-	const fact = (label, value) => h('.fact', h('small', label), h('b', value));
+	const s = here(), m = ui.mark;
+	const fact = (label, value, c = '') => h('.fact', h('small', label), h('b' + c, value));
 
 	if (!s)
 		return fill($('strip'));
 	const all = (k) => plus(s.steps, (x) => x[k]), sp = split(s.steps), since = s.steps.filter((x) => m && x.t0 >= m);
 	const part = (c, name, ms) => h('.part', h('i.key.' + c), `${name} ${
-		percent(ms, sp.all)} `, h('small', span(ms)));
+		pct(ms, sp.all)} `, h('small', span(ms)));
 	fill($('strip'), h('.title', h('h2', s.name || s.id.slice(0, 8)), h('small',
 		`${s.id.slice(0, 8)} by ${s.by}`)), h('.facts',
-		fact('steps', s.steps.length), fact('cost', bill(s.steps)),
-		fact('input', num(all('in'))), fact('from cache', percent(all('read'), all('in')) ||
+		fact('steps', s.steps.filter((x) => !quiet(x)).length), fact('cost', bill(s.steps)),
+		fact('input', num(all('in'))), fact('from cache', pct(all('read'), all('in')) ||
 			'–'), fact('written', num(all('write'))), fact('output', num(all('out'))),
-		fact('errors', h(all('bad') ? 'i.err' : 'i', all('bad'))), m && fact('since mark',
+		fact('errors', all('bad'), all('bad') ? '.err' : ''), m && fact('since mark',
 			`${since.length} steps, ${bill(since)}, ${span(now() - m)}`)), h('.facts', part('model', 'model', sp.model),
 		part(sp.guess ? 'gap' : 'work', sp.guess ? 'tools ≤' : 'tools', sp.work),
 		part('wait', sp.guess ? 'human ≥' : 'human', sp.wait)));
@@ -587,7 +578,7 @@ function paintLanes() {
 	}))), band('time', [0, 0.25, 0.5, 0.75, 1].map((f) => place(h('i.tick',
 		span((t.t1 - t.t0) * f)), f * 0.999, 0))), band(['context', h('br'),
 		`${num(st.in)} / ${num(max)}`], grow.map((x) => {
-		const e = tall(h('i.col', { 'data-r': x.id }), x.in / max);
+		const e = tall(h('i.col', { 'data-key': x.id }), x.in / max);
 		mark(e, x);
 		return e;
 	})));
@@ -596,48 +587,44 @@ function paintLanes() {
 const windowOf = (n) => n > 2e5 ? 1e6 : 2e5;
 
 function paintRail() {
-	const list = [...sessions.values()].sort((a, b) => b.steps[0].t0 - a.steps[0].t0);
-
-	list.forEach((s, i) => {
-		s.li ??= h('li', h('a', { href: hrefOf(s.id) }));
+	for (const s of sessions.values()) {
+		if (!s.li)
+			$('sessions').prepend(s.li = h('li', h('a', { href: hrefOf(s.id) })));
 		const a = s.li.firstChild, warm = 3e5 - (now() - s.last);
 		const warn = s.steps.filter((x) => x.alert).length;
 		const tail = s.live > 0 && s.steps.findLast((x) => !x.p)?.tail;
-		a.setAttribute('aria-current', String(s.id === ui.s));
+		a.setAttribute('aria-current', `${s.id === ui.s}`);
 		fill(a, h('.name', s.name || 'side calls'), s.live > 0 && h('.dot', '●'),
-			h('.sub', bill(s.steps), ` · ${s.steps.length} steps`,
+			h('.sub', bill(s.steps), ` · ${s.steps.filter((x) => !quiet(x)).length} steps`,
 				s.by !== 'header' && ` · by ${s.by}`,
 				warm > 0 && s.steps.some((x) => x.read) && ` · cache ${span(warm)}`,
 				warn > 0 && h('b.warn', ` ⚠${warn}`)),
 			tail && h('.sub.tail', line(tail.s.slice(-90))));
-		if ($('sessions').children[i] !== s.li)
-			$('sessions').insertBefore(s.li, $('sessions').children[i] ?? null);
-	});
-	$('none').hidden = list.length > 0;
+	}
+	$('none').hidden = sessions.size > 0;
 	$('hints').hidden = !steps.size || hinted;
-	const last = [...alerts.values()].slice(-30).reverse();
-	if ($('alerts').childElementCount !== last.length || last[0]?.seq !== paintRail.seq)
-		fill($('alerts'), last.map((a) => h('a.alert', { href: steps.has(a.id) &&
+	if (alerts.size !== paintRail.n)
+		fill($('alerts'), [...alerts.values()].slice(-30).reverse().map((a) => h('a.alert', { href: steps.has(a.id) &&
 			hrefOf(steps.get(a.id).s.id, a.id) }, h('b', '⚠ ',
 			line(a.rule.replace(/_/g, ' '), 60), a.count && ` ×${a.count}`),
 		h('.sub', a.detail))));
-	paintRail.seq = last[0]?.seq;
+	paintRail.n = alerts.size;
 }
 
 function paintTop() {
 	const day = new Date().setHours(0, 0, 0, 0), n = stat.in_flight ?? 0;
-	const today = [...steps.values()].filter((x) => x.t0 > day);
 	const word = ui.paused ? '❙❙ paused' : ui.up ? '● live' : '○ no connection';
 
-	$('state').className = ui.up && !ui.paused ? 'ok' : 'off';
-	fill($('state'), h('b', word), h('i', `${n} in flight`), h('i', bill(today) + ' today'), stat.dropped > 0 &&
+	$('state').className = /live/.test(word) ? 'ok' : 'err';
+	fill($('state'), h('b', word), h('i', `${n} in flight`), h('i', bill([...steps.values()]
+		.filter((x) => x.t0 > day)) + ' today'), stat.dropped > 0 &&
 		h('b', `${stat.dropped} lines not logged`), ui.gap && h('i', 'older lines gone'),
 	ui.follow && h('i', 'following'));
 	document.title = (n ? `● ${n} in flight – ` : '') + 'claudecodex';
-	$('pause').setAttribute('aria-pressed', String(ui.paused));
+	$('pause').setAttribute('aria-pressed', `${ui.paused}`);
 }
 
-/* ---- the step ---- */
+/* -- the step -- */
 
 let run = 0;			/* a later painting makes an earlier one void */
 async function paintDetail() {
@@ -646,7 +633,7 @@ async function paintDetail() {
 	fill($('head'), st ? heading(st) : h('small', 'Nothing selected.'));
 	for (const t of $('tabs').children) {
 		const on = t.id === 'tab-' + ui.tab;
-		t.setAttribute('aria-selected', String(on));
+		t.setAttribute('aria-selected', `${on}`);
 		t.tabIndex = on ? 0 : -1;
 	}
 	panel.setAttribute('aria-labelledby', 'tab-' + ui.tab);
@@ -688,8 +675,8 @@ function long(tag, t) {
 		fill(box, h(tag, s))));
 	return box;
 }
-const pre = (t) => long('pre', t);
 const json = (x) => JSON.stringify(x, null, 2);
+const pre = (x) => long('pre', typeof x === 'string' ? x : json(x));
 function pretty(t) {
 	try {
 		return json(JSON.parse(t));
@@ -698,9 +685,12 @@ function pretty(t) {
 	}
 }
 // Heads that begin with > are of numbers.
-const table = (heads, body) => h('table', h('thead', h('tr', heads.map((x) => h(x[0] === '>' ?
-	'th.r' : 'th', { scope: 'col' }, x.replace('>', ''))))), h('tbody', body.map((r) => r &&
-	h('tr', r.map((x, i) => h(heads[i][0] === '>' ? 'td.r' : 'td', x))))));
+const table = (heads, body) => {
+	const cell = (tag, i, x) => h(tag + (heads[i][0] === '>' ? '.r' : ''), x);
+
+	return h('table', h('tr', heads.map((x, i) => cell('th', i, x.replace('>', '')))),
+		body.map((r) => h('tr', r.map((x, i) => cell('td', i, x)))));
+};
 
 // Text of a message: reminders folded, fenced code in monospace.
 function prose(t) {
@@ -735,7 +725,7 @@ function block(b, results) {
 		typeof i?.old_string === 'string' ? [h('small', i.file_path),
 			lines(i.old_string, String(i.new_string))] :
 			Object.entries(i ?? {}).map(([k, v]) => [h('small', k),
-				pre(typeof v === 'string' ? v : json(v))]), results?.get(b.id));
+				pre(v)]), results?.get(b.id));
 	case 'tool_result':
 		return h('.card' + (b.is_error ? '.bad' : ''), h('.cap', h('b', b.is_error ?
 			'✕ failed ' : '✓ result '), c?.name ?? b.tool_use_id, h('small', ' ',
@@ -743,7 +733,7 @@ function block(b, results) {
 		pre((typeof b.content === 'string' ? b.content : (b.content ?? []).map((x) =>
 			x.text ?? json(x)).join('\n')) || '(nothing)'));
 	}
-	return pre(json(b));
+	return pre(b);
 }
 const tookBy = (x) => x && (x.by === 'client' ? '' : '≤ ') + span(x.ms);
 function message(m, add) {
@@ -764,12 +754,12 @@ async function whole(st) {
 const PANEL = {
 	async new(st) {
 		const made = new Map(), times = made.times = phases(st).tools, c = st.lane.call;
-		for (const b of blocksOf(await fetchAll(st.next?.add)))
+		for (const b of blocksOf(await load(st.next?.add)))
 			if (b?.type === 'tool_result')
 				made.set(b.tool_use_id, block(b, { times }));
 		const w = st.old && ui.open ? await whole(st) : null;
-		const add = await fetchAll(st.add);
-		const content = blocksOf(await fetchAll(st.content));
+		const add = await load(st.add);
+		const content = blocksOf(await load(st.content));
 		st.say ??= content[0] && content.every(Boolean) ? gist(content) : null;
 
 		return [c && st === st.lane.first && note(st.lane.guess && '~ ', 'started by ',
@@ -782,7 +772,7 @@ const PANEL = {
 			h('', { id: 'live', role: 'log', 'aria-live': 'off' })];
 	},
 	async tools(st) {
-		const [a, b] = await fetchAll([st, st.prev].map((x) =>
+		const [a, b] = await load([st, st.prev].map((x) =>
 			x?.offer.sha).filter(Boolean));
 		const old = new Map((b ?? a ?? []).map((t) => [t.name, json(t)])), sums = {};
 		const uses = st.s.steps.flatMap((x) => x.tools ?? []);
@@ -799,14 +789,13 @@ const PANEL = {
 			old.delete(t.name);
 			const same = was === json(t);
 			return [fold(t.name, pre(t.description), was && !same ? lines(was, json(t)) :
-				pre(json(t.input_schema))), server, n, '~' + num(n / 4), u || '',
+				pre(t.input_schema)), server, n, '~' + num(n / 4), u || '',
 			same ? '' : was ? '± changed' : '+ added'];
 		});
-		return [note(Object.entries(sums).sort((x, y) => y[1] - x[1]).map(([s, n]) =>
-			`${s} ${n} bytes`).join(' · ')), idle > 8e3 && note(
-			`never used here: ~${num(idle / 4)} tokens a step; deferred loading (tool ` +
-			'search) could save them'), [...old.keys()].map((n) =>
-			h('p.warn', '− removed: ' + n)),
+		return [note(Object.entries(sums).map(([s, n]) => `${s} ${n} bytes`).join(' · ')),
+			idle > 8e3 && note(`never used here: ~${num(idle / 4)} tokens a step, which ` +
+			'deferred loading (tool search) could save'), [...old.keys()].map((n) =>
+				h('p.warn', '− removed: ' + n)),
 		table(['tool', 'server', '>bytes', '>~tokens', '>used', ''], body)];
 	},
 	async system(st) {
@@ -814,13 +803,12 @@ const PANEL = {
 		for (const s of sessions.values())
 			if (s !== st.s && lastStep(s))
 				to['session ' + (s.name || s.id)] = lastStep(s);
-		const shas = st.system, mine = await fetchAll(shas);
+		const shas = st.system, mine = await load(shas);
 		const name = to[ui.against] ? ui.against : 'the step before', other = to[name];
 		const text = (l) => l.filter((b) => b && !billing(b)).map((b) => b.text).join('\n');
-		const diffs = other && ui.diff ? text(await fetchAll(other.system)) : null;
+		const diffs = other && ui.diff ? text(await load(other.system)) : null;
 
-		return [h('p', 'against ', chooser(Object.keys(to).map((k) => [k, k]), name, (v) =>
-			ui.against = v), ' ', button(ui.diff ? 'whole text' : 'changes only', KEYS.d)),
+		return [h('p', 'against ', chooser(Object.keys(to).map((k) => [k, k]), name, 'against'), ' ', button(ui.diff ? 'whole text' : 'changes only', KEYS.d)),
 		diffs !== null && (diffs === text(mine) ? note('the same in ', link(other)) :
 			lines(diffs, text(mine))), mine.map((b, i) => {
 			const d = fold(`${billing(b) ? 'attribution' : 'block ' + (i + 1)} · ${
@@ -851,10 +839,10 @@ const PANEL = {
 		const max = windowOf(input), share = (n) => '~' + num(input * n / all);
 		const bar = (of) => h('.stack', Object.keys(kinds).map((k) => place(h('i.k-' + k),
 			0, of[k] / all * input / max)));
-		return [note(`${num(input)} tokens of ${num(max)}, ${percent(input, max)}; shares ` +
+		return [note(`${num(input)} tokens of ${num(max)}, ${pct(input, max)}; shares ` +
 			`by bytes; room for output ${num(st.most)}`),
 		bar(kinds), table(['part', '>tokens', '>'], Object.entries(kinds).map(([k, n]) =>
-			[[h('i.key.k-' + k), k], share(n), percent(n, all)])), h('h3', 'Step by step'),
+			[[h('i.key.k-' + k), k], share(n), pct(n, all)])), h('h3', 'Step by step'),
 		peers(st).filter((x) => x.t0 <= st.t0).slice(-60).map((x) =>
 			h('.steps', h('small', x.n, x.compacted && ' ⇊'),
 				bar(grow[x.len - 1] ?? kinds))), h('h3', 'Biggest'), table(['item',
@@ -884,13 +872,13 @@ const PANEL = {
 	},
 	timing(st) {
 		const t = st.p?.['cdx.t'] ?? {}, end = t.done || 1e-3, ms = (x) => span(x * 1e3);
-		const list = [['request read', 'accept', 'body'], ['queue, connect', 'body',
-			'connect'], ['sending', 'connect', 'sent'], ['waiting', 'sent', 'first'],
-		['streaming', 'first', 'last'], ['closing', 'last', 'done']].map(([name, a, b]) =>
-			t[a] >= 0 && t[b] >= 0 && [name, ms(t[a]), ms(t[b] - t[a]), h('.axis', place(
-				h('i.bar.' + (b === 'first' ? 'ttft' : 'model')), t[a] / end, (t[b] -
-				t[a]) / end))]);
-		const slots = Array(60).fill(0), tools = phases(st).tools;
+		const at = ['accept', 'body', 'connect', 'sent', 'first', 'last', 'done'].filter((k) =>
+			t[k] != null);
+		const list = at.slice(1).map((k, i) => [{ body: 'request read', connect:
+			'queue, connect', sent: 'sending', first: 'waiting', last: 'streaming', done:
+			'closing' }[k], ms(t[at[i]]), ms(t[k] - t[at[i]]), h('.axis', place(h('i.bar.' +
+			(k === 'first' ? 'ttft' : 'model')), t[at[i]] / end, (t[k] - t[at[i]]) / end))]);
+		const slots = Array(60).fill(0);
 		for (const b of st.beats ?? [])
 			slots[Math.min(59, Math.floor(b * 0.06 / end))]++;
 
@@ -902,39 +890,39 @@ const PANEL = {
 			tall(h('i.col'), n / Math.max(...slots)))), h('h3', 'Attempts'), table(
 			['n', 'server', 'model', '>sent after'], st.ups.map((u) => [u.attempt,
 				u['server.address'], u['cdx.model.served'], span(Date.parse(u.ts) -
-				st.t0)])), tools.length > 0 && [h('h3', 'Tools after it'), table(['tool',
-			'>took', 'known by'], tools.map((x) => [x.name, tookBy(x), x.by]))]];
+				st.t0)]))];
 	},
 	async compare(st) {
-		prices ??= await get('/prices') ?? {};
+		if (ui.list)
+			prices ??= await get('/prices') ?? {};
 		const s = st.s, all = (k) => plus(s.steps, (x) => x[k]);
 		const twin = [...replays].findLast(([, of]) => of === st.id)?.[0];
 		const other = steps.get(ui.beside ?? twin ?? replays.get(st.id));
 		const side = async (x) => x && h('', h('h3', `Step ${x.n}, ${x.served ??
 			x.model}`), note(`${num(x.in)} → ${num(x.out)} tokens · ${usd(x.cost)} · ${
 			span(took(x))} · ${x.stop ?? status(x)}`),
-		blocksOf(await fetchAll(x.content)).map((b) => block(b)));
-		const cost = Object.entries(prices.models ?? {}).map(([m, p]) => [m, ((all('in') -
+		blocksOf(await load(x.content)).map((b) => block(b)));
+		const cost = Object.entries(prices?.models ?? {}).map(([m, p]) => [m, ((all('in') -
 			all('read') - all('write')) * p[0] + all('out') * p[1] + all('read') * p[2] +
 			all('write') * (p[3] || p[0])) / 1e6]).sort((a, b) => a[1] - b[1]);
 		return [h('form', { onsubmit: (e) => replay(e, st) }, h('label', 'Replay with ',
-			h('input', { id: 'model', required: true, size: 16 })), ' ', h('label',
+			h('input', { id: 'model', required: true })), ' ', h('label',
 			h('input', { type: 'checkbox', required: true }), ' it may cost '), ' ',
 		h('button', 'Replay'), h('p.note', { id: 'said', role: 'status' },
 			'Tools are never run: it ends at the tool call.')), h('p', 'beside ', chooser(
 			[['', ''], ...s.steps.filter((x) => x.p && x !== st).slice(-200).map((x) => [
-				x.id, `${x.lane.name} ${x.n} ${x.served}`])], other?.id ?? '', (v) =>
-				ui.beside = v)), h('.sides', await side(st), await side(other)),
+				x.id, `${x.lane.name} ${x.n} ${x.served}`])], other?.id ?? '', 'beside')), h('.sides', await side(st), await side(other)),
 		h('h3', 'What if: this session’s tokens at list prices'), cost.length ? [table(
 			['model', '>cost', ''], cost.map(([m, c]) => [m, usd(c), h('.axis', place(
 				h('i.bar.model'), 0, c / cost.at(-1)[1]))])), note(`prices of ${prices.date
-		}; an estimate that says nothing of quality`)] : note('no price list')];
+		}; an estimate that says nothing of quality`)] : prices ?
+			note('no price list') : button('ask', flip('list', 'detail'))];
 	}
 };
 const billing = (b) => /^x-anthropic-billing-header:/.test(b?.text);
-function chooser(list, value, set) {
+function chooser(list, value, name) {
 	return h('select', { onchange: (e) => {
-		set(e.target.value);
+		ui[name] = e.target.value;
 		touch('detail');
 	} }, list.map(([v, t]) => h('option', { value: v, selected: v === value }, t)));
 }
@@ -954,12 +942,10 @@ async function replay(e, st) {
 
 // The words that have come since the last frame.
 function paintLive() {
-	const st = steps.get(ui.r), box = $('live'), panel = $('panel');
+	const box = $('live'), panel = $('panel');
 	const tail = panel.scrollTop + panel.clientHeight > panel.scrollHeight - 60;
 
-	if (!box)
-		return;
-	for (const b of Object.values(st?.live ?? [])) {
+	for (const b of Object.values(box && steps.get(ui.r)?.live || [])) {
 		if (b.e?.parentNode !== box) {
 			b.e = h('.live.' + b.k, h('small', { json: '⚙ ' + b.name, think: 'thinking' }[
 				b.k]), h('pre'));
@@ -969,11 +955,11 @@ function paintLive() {
 		b.e.lastChild.append(show(b.s.slice(b.at)));
 		b.at = b.s.length;
 	}
-	if (tail)
+	if (box && tail)
 		panel.scrollTop = 1e9;
 }
 
-/* ---- differences by line (Myers) ---- */
+/* -- differences by line (Myers) -- */
 
 function diff(a, b) {
 	const n = a.length, m = b.length, trace = [], out = [];
@@ -1013,7 +999,7 @@ function lines(old, new_) {
 		`cut at ${most} lines`);
 }
 
-/* ---- copying ---- */
+/* -- copying -- */
 
 // The client's request, made again from the records.
 const rebuilt = (st, w) => w && 'POST /v1/messages HTTP/1.1\nx-api-key: [redacted]\n' +
@@ -1048,7 +1034,7 @@ async function copy(t) {
 	}
 }
 
-/* ---- keys ---- */
+/* -- keys -- */
 
 function move(by, test = () => true) {
 	const from = order.findIndex((r) => r.key === ui.r);
@@ -1063,8 +1049,7 @@ function toLane(by) {
 	select(t?.lanes.get(t.order[t.order.indexOf(st.lane) + by])?.[0]);
 }
 function toSession(by) {
-	const list = [...sessions.values()].sort((a, b) => b.steps[0].t0 - a.steps[0].t0);
-	const s = list[list.indexOf(current()) + by];
+	const list = [...sessions.values()], s = list[list.indexOf(here()) - by];
 
 	select(s && (lastStep(s) ?? s.steps.at(-1)), true, true);
 }
@@ -1084,7 +1069,7 @@ const KEYS = {
 	...pair('t', (a) => a.tools?.length), ...pair('c', (a) => a.cause),
 	Enter: () => level(3),
 	Escape: () => level($('detail').contains(document.activeElement) ||
-		document.body.dataset.level === '3' ? 2 : 1),
+		page.level === '3' ? 2 : 1),
 	'/': () => $('filter').select(),
 	'.': flip('all', 'list'), x: flip('open', 'detail'), d: flip('diff', 'detail'),
 	y: () => copy($('panel').innerText),
@@ -1139,12 +1124,12 @@ on(document, 'keydown', (e) => {
 	if (i >= 0 && k > 0)
 		$('tabs').children[k - 1].focus();
 	if (list && /^[jkhlgfeatc[\]]$/i.test(k) || document.activeElement === document.body)
-		focusOn(drawn.get(ui.r)?.e ?? $('list'));
+		focusOn(drawn.get(ui.r) ?? $('list'));
 });
 
-/* ---- painting ---- */
+/* -- painting -- */
 
-const stale = new Set();
+const stale = new Set(), ALL = ['top', 'rail', 'list', 'detail'];
 let frame = 0;
 function touch(...parts) {
 	parts.forEach((p) => stale.add(p));
@@ -1178,20 +1163,20 @@ on($('theme'), 'click', () => localStorage.theme = theme((localStorage.theme ??
 on($('list'), 'scroll', () => touch('rows'), { passive: true });
 for (const id of ['list', 'lanes'])
 	on($(id), 'click', (e) => {
-		const key = e.target.dataset.r ?? e.target.closest('[data-key]')?.dataset.key;
+		const key = e.target.closest('[data-key]')?.dataset.key;
 		const r = rows.find((x) => x.key === key);
 		select(r?.st ?? r?.turn.lanes.get(r.lane)?.[0] ?? r?.turn.steps[0]);
 		paint();
 		if (innerWidth < 900 && r?.st)
 			level(3);
 		else
-			focusOn(drawn.get(ui.r)?.e);
+			focusOn(drawn.get(ui.r));
 	});
 on(window, 'hashchange', route);
 on(window, 'resize', () => touch('list'));
 on(document, 'visibilitychange', connect);
-setInterval(() => touch('rail', current()?.live && 'list'), 1000);	/* clocks */
-document.body.dataset.level = 2;
+setInterval(() => touch('rail', here()?.live && 'list'), 1000);	/* clocks */
+page.level = 2;
 focusOn($('list'));
 route();
 connect();
