@@ -5,9 +5,11 @@
  * openai_turns.c   whose turn it is, which result answers which call
  * openai_messages.c  turns -> messages
  * openai_assistant.c  the assistant's among them
+ * openai_media.c   images and files
  * openai_tools.c   tools and tool_choice
  * openai_toolset.c  members of Anthropic's toolsets
  * openai_schema.c  JSON Schema as each provider wants it
+ * openai_gemini.c  and as Gemini does
  * openai_decode.c  chunks and whole answers -> events
  * openai_error.c   refusals -> faults, retries
  *
@@ -135,6 +137,13 @@ struct openai_sent {
 	int show_reasoning;		/* OA-64: 1 text, 0 not, 2 omitted */
 	uint64_t sent_params;		/* bit per enum openai_param, sent */
 };
+
+/* What names and ids may be made of: letters, digits, _ and -. */
+static inline int openai_name_byte(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	    (c >= '0' && c <= '9') || c == '_' || c == '-';
+}
 
 const struct openai_flags *openai_flags(const struct call *c);
 /* The entry for the call's model, made if need be; never NULL. */

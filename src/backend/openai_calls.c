@@ -60,10 +60,7 @@ static int id_ok(struct str id)
 	size_t i;
 
 	for (i = 0; i < id.n; i++)
-		if (!((id.p[i] >= 'a' && id.p[i] <= 'z') ||
-		    (id.p[i] >= 'A' && id.p[i] <= 'Z') ||
-		    (id.p[i] >= '0' && id.p[i] <= '9') ||
-		    id.p[i] == '_' || id.p[i] == '-'))
+		if (!openai_name_byte(id.p[i]))
 			return 0;
 	return id.n > 0 && id.n <= sizeof ((struct slot *)0)->out;
 }

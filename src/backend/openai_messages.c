@@ -12,37 +12,10 @@
 enum {
 	ID_LONG = 40,		/* OpenAI refuses longer tool ids (OA-44) */
 	ID_HASH = 32,
-	ID_SHORT = 9,		/* what Mistral's template wants, exactly */
-	SNIFF = 64		/* base64 that holds any image's first bytes */
+	ID_SHORT = 9		/* what Mistral's template wants, exactly */
 };
 
 /* ---- small pieces ---- */
-
-/* A title inside quotes of its own: " becomes '. */
-static void put_title(struct buf *b, struct jstr title)
-{
-	struct str s = title.raw;
-	size_t at, run = 0;
-
-	for (at = 0; at + 1 < s.n; at++) {
-		if (s.p[at] != '\\')
-			continue;
-		if (s.p[at + 1] == '"') {
-			json_put(b, (struct jstr){ str_head(str_from(s, run),
-			    at - run) });
-			buf_chr(b, '\'');
-			run = at + 2;
-		}
-		at++;
-	}
-	json_put(b, (struct jstr){ str_from(s, run) });
-}
-
-static int is_alnum(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	    (c >= '0' && c <= '9');
-}
 
 static int id_ok(const struct enc *e, struct str id)
 {
@@ -52,8 +25,8 @@ static int id_ok(const struct enc *e, struct str id)
 	    id.n == 0 || id.n > ID_LONG)
 		return 0;
 	for (i = 0; i < id.n; i++)
-		if (!is_alnum(id.p[i]) && (e->flags->tool_id_9 ||
-		    (id.p[i] != '_' && id.p[i] != '-')))
+		if (!openai_name_byte(id.p[i]) || (e->flags->tool_id_9 &&
+		    (id.p[i] == '_' || id.p[i] == '-')))
 			return 0;
 	return 1;
 }
@@ -93,152 +66,6 @@ void openai_message_begin(struct enc *e, struct str role)
 	buf_put(&e->b, role);
 	buf_chr(&e->b, '"');
 	e->cost += 400;
-}
-
-/* ---- images and files ---- */
-
-/* The type its first bytes show, else the one the client says (OA-33). */
-static struct str media_of(const struct block *b)
-{
-	char bytes[SNIFF];
-	struct buf out = buf_on(bytes, sizeof bytes);
-	struct str real = { NULL, 0 };
-
-	if (base64_decode(&out, str_head(b->data.raw, SNIFF)) == OK)
-		real = image_type(buf_str(&out));
-	return real.n ? real : b->media_type.raw;
-}
-
-static int image_fits(const struct enc *e, const struct block *b)
-{
-	if (!e->flags->images)
-		return 0;
-	if (b->source == SOURCE_URL)
-		return e->flags->image_url;
-	return b->source == SOURCE_BASE64 &&
-	    (e->flags->gif || !str_eq(media_of(b), S("image/gif")));
-}
-
-static int is_pdf(const struct block *b)
-{
-	return b->source == SOURCE_BASE64 &&
-	    (b->media_type.raw.n == 0 ||
-	    jstr_eq(b->media_type, S("application/pdf")));
-}
-
-/* Whether a block is sent as a part that isn't text. */
-static int is_media(const struct enc *e, const struct block *b)
-{
-	if (b->type == B_IMAGE)
-		return image_fits(e, b);
-	return b->type == B_DOCUMENT && e->flags->file_parts && is_pdf(b);
-}
-
-static void put_kilobytes(struct buf *b, size_t base64)
-{
-	buf_u64(b, (base64 / 4 * 3 + 1023) / 1024);
-	buf_put(b, S(" KB, "));
-}
-
-/* In the place of what can't be sent: section 12 on OA-34 and OA-39. */
-static void put_omitted(struct enc *e, const struct block *b)
-{
-	int image = b->type == B_IMAGE;
-
-	note(e->c->notes, NOTE_DROPPED, image ? S("image") : S("document"),
-	    S("this backend takes none of this kind; the model is told"));
-	if (image && !e->flags->images) {
-		buf_put(&e->b,
-		    S("[image omitted: the model cannot see images]"));
-		return;
-	}
-	buf_put(&e->b, image ? S("[image, ") : S("[document "));
-	if (b->title.raw.n) {
-		buf_put(&e->b, S("\\\""));
-		put_title(&e->b, b->title);
-		buf_put(&e->b, S("\\\", "));
-	} else if (!image) {
-		buf_put(&e->b, S("without a name, "));
-	}
-	if (b->source == SOURCE_BASE64)
-		put_kilobytes(&e->b, b->data.raw.n);
-	if (b->source == SOURCE_URL)
-		buf_put(&e->b, S("not sent: this backend takes no links]"));
-	else
-		buf_put(&e->b, image ? S("not sent: this backend takes no "
-		    "such image]") :
-		    S("not sent: this backend takes no files]"));
-}
-
-/* Without the blanks some clients break it with. */
-static void put_base64(struct buf *b, struct str s)
-{
-	size_t at, run = 0;
-
-	if (!s.n || (!memchr(s.p, '\\', s.n) && !memchr(s.p, ' ', s.n))) {
-		buf_put(b, s);
-		return;
-	}
-	for (at = 0; at < s.n; at++) {
-		if (s.p[at] != '\\' && s.p[at] != ' ')
-			continue;
-		buf_put(b, str_head(str_from(s, run), at - run));
-		run = at + 1;
-		if (s.p[at] == '\\' && at + 1 < s.n) {
-			at++;
-			/* \/ is a slash; \u002f may stay. */
-			run = memchr("nrt", s.p[at], 3) ? at + 1 :
-			    s.p[at] == '/' ? at : at - 1;
-		}
-	}
-	buf_put(b, str_from(s, run));
-}
-
-static void put_image(struct enc *e, const struct block *b)
-{
-	struct str type = media_of(b);
-
-	buf_put(&e->b, S("{\"type\":\"image_url\",\"image_url\":{\"url\":\""));
-	if (b->source == SOURCE_URL) {
-		json_put(&e->b, b->data);
-		e->cost += 160000;	/* its size isn't known */
-	} else {
-		if (!str_eq(type, b->media_type.raw))
-			note(e->c->notes, NOTE_CHANGED,
-			    S("image.source.media_type"),
-			    S("its bytes are of another type"));
-		buf_put(&e->b, S("data:"));
-		json_put(&e->b, (struct jstr){ type });
-		buf_put(&e->b, S(";base64,"));
-		put_base64(&e->b, b->data.raw);
-		e->cost += 100 * estimate_image(b->data);
-	}
-	buf_put(&e->b, S("\"}}"));
-	e->images++;
-}
-
-static void put_file(struct enc *e, const struct block *b)
-{
-	buf_put(&e->b, S("{\"type\":\"file\",\"file\":{\"filename\":\""));
-	if (b->title.raw.n)
-		put_title(&e->b, b->title);
-	else
-		buf_put(&e->b, S("document"));
-	if (!str_ends(b->title.raw, S(".pdf")))
-		buf_put(&e->b, S(".pdf"));
-	buf_put(&e->b, S("\",\"file_data\":\"data:application/pdf;base64,"));
-	put_base64(&e->b, b->data.raw);
-	buf_put(&e->b, S("\"}}"));
-	e->cost += 100 * estimate_pdf(b->data);
-	e->images++;
-}
-
-static void put_media(struct enc *e, const struct block *b)
-{
-	if (b->type == B_IMAGE)
-		put_image(e, b);
-	else
-		put_file(e, b);
 }
 
 /* ---- the parts of a user message (OA-31) ---- */
@@ -291,7 +118,7 @@ static void part_media(struct openai_parts *p, const struct block *b)
 {
 	if (p->n++)
 		buf_chr(&p->e->b, ',');
-	put_media(p->e, b);
+	openai_put_media(p->e, b);
 }
 
 static void parts_close(struct openai_parts *p)
@@ -313,7 +140,7 @@ static void put_document_head(struct enc *e, const struct block *b)
 	buf_put(&e->b, S("<document"));
 	if (b->title.raw.n) {
 		buf_put(&e->b, S(" title=\\\""));
-		put_title(&e->b, b->title);
+		openai_put_title(&e->b, b->title);
 		buf_put(&e->b, S("\\\""));
 	}
 	buf_put(&e->b, S(">\\n"));
@@ -356,7 +183,7 @@ void openai_put_document(struct enc *e, const struct block *b,
 	size_t i;
 
 	if (b->source != SOURCE_TEXT && b->source != SOURCE_CONTENT) {
-		put_omitted(e, b);
+		openai_put_omitted(e, b);
 		return;
 	}
 	put_document_head(e, b);
@@ -369,15 +196,15 @@ void openai_put_document(struct enc *e, const struct block *b,
 		if (in->type == B_TEXT) {
 			json_put(&e->b, in->text);
 			buf_put(&e->b, S("\\n"));
-		} else if (parts && parts->result && is_media(e, in)) {
+		} else if (parts && parts->result && openai_is_media(e, in)) {
 			put_pointer(parts, in);
 			buf_put(&e->b, S("\\n"));
-		} else if (parts && is_media(e, in)) {
+		} else if (parts && openai_is_media(e, in)) {
 			text_end(parts, CACHE_NONE);
 			part_media(parts, in);
 			text_begin(parts);
 		} else if (in->type == B_IMAGE) {
-			put_omitted(e, in);
+			openai_put_omitted(e, in);
 			buf_put(&e->b, S("\\n"));
 		}
 	}
@@ -389,9 +216,9 @@ void openai_put_search_result(struct enc *e, const struct block *b)
 	size_t i;
 
 	buf_put(&e->b, S("<search_result source=\\\""));
-	put_title(&e->b, b->text);
+	openai_put_title(&e->b, b->text);
 	buf_put(&e->b, S("\\\" title=\\\""));
-	put_title(&e->b, b->title);
+	openai_put_title(&e->b, b->title);
 	buf_put(&e->b, S("\\\">\\n"));
 	for (i = 0; i < b->ncontent; i++) {
 		if (b->content[i].type != B_TEXT)
@@ -430,12 +257,12 @@ static void put_result_block(struct openai_parts *p, const struct block *b)
 		    S("a block of a type unknown here"));
 		return;
 	}
-	if (is_media(e, b))
+	if (openai_is_media(e, b))
 		put_pointer(p, b);
 	else if (b->type == B_DOCUMENT)
 		openai_put_document(e, b, p);
 	else
-		put_omitted(e, b);
+		openai_put_omitted(e, b);
 }
 
 /* There is no error field in this dialect (OA-38). */
@@ -492,7 +319,7 @@ void openai_put_tool_message(struct enc *e, const struct item *call)
 
 static void put_announced(struct openai_parts *p, const struct block *b)
 {
-	if (!is_media(p->e, b))
+	if (!openai_is_media(p->e, b))
 		return;
 	text_begin(p);
 	put_nth(p, b, 1);
@@ -525,15 +352,15 @@ static int holds_media(const struct enc *e, const struct block *b)
 	const struct block *in;
 	size_t i, k;
 
-	if (is_media(e, b))
+	if (openai_is_media(e, b))
 		return 1;
 	for (i = 0; (b->type == B_TOOL_RESULT || is_compound(b)) &&
 	    i < b->ncontent; i++) {
 		in = &b->content[i];
-		if (is_media(e, in))
+		if (openai_is_media(e, in))
 			return 1;
 		for (k = 0; is_compound(in) && k < in->ncontent; k++)
-			if (is_media(e, &in->content[k]))
+			if (openai_is_media(e, &in->content[k]))
 				return 1;
 	}
 	return 0;
@@ -618,7 +445,7 @@ static void put_part_text(struct openai_parts *p, const struct item *it)
 	} else if (b->type == B_DOCUMENT) {
 		openai_put_document(e, b, p->array ? p : NULL);
 	} else {
-		put_omitted(e, b);	/* an image */
+		openai_put_omitted(e, b);	/* an image */
 	}
 }
 
@@ -635,7 +462,7 @@ static void put_user(struct enc *e, const struct turn *t)
 	for (i = 0; i < t->n; i++) {
 		it = &t->items[i];
 		if (is_part(it) && it->kind == ITEM_BLOCK &&
-		    is_media(e, it->b)) {
+		    openai_is_media(e, it->b)) {
 			part_media(&p, it->b);
 		} else if (is_part(it)) {
 			text_begin(&p);

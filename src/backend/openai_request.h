@@ -97,6 +97,16 @@ int openai_toolset_expand(struct enc *e, const struct tool *t);
 /* The name of a call as it is sent: b of the history. */
 void openai_put_call_name(struct enc *e, const struct block *b);
 
+/* ---- openai_media.c ---- */
+
+/* Whether a block is sent as a part that isn't text. */
+int openai_is_media(const struct enc *e, const struct block *b);
+void openai_put_media(struct enc *e, const struct block *b);
+/* In the place of what can't be sent: section 12 on OA-34 and OA-39. */
+void openai_put_omitted(struct enc *e, const struct block *b);
+/* A title inside quotes of its own: " becomes '. */
+void openai_put_title(struct buf *b, struct jstr title);
+
 /* ---- openai_messages.c ---- */
 
 void openai_put_messages(struct enc *e);	/* the array */

@@ -20,17 +20,11 @@ enum {
 
 /* ---- names (OA-51) ---- */
 
-static int name_byte(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	    (c >= '0' && c <= '9') || c == '_' || c == '-';
-}
-
 static int first_byte(const struct enc *e, char c)
 {
 	if (e->flags->profile != P_GEMINI)
-		return name_byte(c);
-	return name_byte(c) && c != '-' && !(c >= '0' && c <= '9');
+		return openai_name_byte(c);
+	return openai_name_byte(c) && c != '-' && !(c >= '0' && c <= '9');
 }
 
 static int name_ok(const struct enc *e, struct str s)
@@ -40,7 +34,7 @@ static int name_ok(const struct enc *e, struct str s)
 	if (s.n == 0 || s.n > NAME_MAX || !first_byte(e, s.p[0]))
 		return 0;
 	for (i = 0; i < s.n; i++)
-		if (!name_byte(s.p[i]))
+		if (!openai_name_byte(s.p[i]))
 			return 0;
 	return 1;
 }
@@ -71,7 +65,7 @@ void openai_put_name(struct enc *e, struct buf *b, struct jstr name)
 	    S("letters, digits, _ and - only, at most 64"));
 	s = str_head(s, NAME_CUT);
 	for (i = 0; i < s.n; i++)
-		buf_chr(b, (i ? name_byte(s.p[i]) : first_byte(e, s.p[i])) ?
+		buf_chr(b, (i ? openai_name_byte(s.p[i]) : first_byte(e, s.p[i])) ?
 		    s.p[i] : '_');
 	buf_chr(b, '_');
 	openai_put_hash(b, name, NAME_HASH);
