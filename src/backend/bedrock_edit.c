@@ -200,16 +200,22 @@ static void put_reference(struct edit *e, struct jv v)
 static int is_remote(struct edit *e, struct jv v)
 {
 	struct jv type = json_get(json_get(v, S("source")), S("type"));
-	struct str what = is_type(v, S("image")) ? S("image") : S("document");
+	int image = is_type(v, S("image"));
+	char room[64];
+	struct buf b = buf_on(room, sizeof room);
 
-	if (!json_is(type, S("url")) && !json_is(type, S("file")))
+	if ((!image && !is_type(v, S("document"))) ||
+	    (!json_is(type, S("url")) && !json_is(type, S("file"))))
 		return 0;
-	if (!is_type(v, S("image")) && !is_type(v, S("document")))
-		return 0;
+	buf_put(&b, S("messages."));
+	buf_u64(&b, e->message);
+	buf_put(&b, S(".content."));
+	buf_u64(&b, e->block);
 	if (e->fault == OK)
-		FAULT(&e->c->fault, 400, S("messages: a source of type "),
-		    json_str(type).raw, S(" in a block of type "), what,
-		    S(": Bedrock fetches nothing; send it as base64"));
+		FAULT(&e->c->fault, 400, buf_str(&b), image ? S(": image") :
+		    S(": document"), S(".source: Bedrock fetches no "),
+		    json_is(type, S("url")) ? S("url") : S("file"),
+		    S("; send the data as base64"));
 	e->fault = E_FAULT;
 	return 1;
 }
@@ -501,7 +507,7 @@ static void put_blocks(struct edit *e, const struct turn *t,
 	struct jv before = { NULL, 0 };
 	int said = t->from == t->at;
 
-	while (!it.object && json_next(&it)) {
+	for (e->block = 0; !it.object && json_next(&it); e->block++) {
 		if (!said && !is_type(it.value, S("tool_result"))) {
 			put_said(e, t->from, t->at, 1);
 			said = 1;
@@ -551,6 +557,7 @@ static void put_message(struct edit *e, const struct turn *t)
 	struct json_iter it = json_iter(e->r->messages[t->at].json);
 	size_t was;
 
+	e->message = t->at;
 	edit_sep(e);
 	buf_chr(&e->b, '{');
 	while (it.object && json_next(&it)) {

@@ -40,6 +40,7 @@ struct edit {
 	int turns;			/* role system stays among the messages */
 	size_t leading;			/* system messages in front: of `system` */
 	size_t users;			/* behind the last message of a user */
+	size_t message, block;		/* where we are, for a refusal */
 	char path[EDIT_PATH];		/* of where we are: "tools.#.strict" */
 	size_t npath;
 	int fault;			/* OK; E_FAULT: c->fault is set */

@@ -17,7 +17,9 @@
 enum {
 	BODY_SHOWN = 500,	/* of a body in no known shape (AW-120) */
 	HEALS_MAX = 4,		/* a request (BR-25) */
-	ADVISED_SHOWN = 220,	/* of a text that advice follows */
+	CODE_SHOWN = 64,
+	ADDED_MAX = 280,	/* of what is said behind it, */
+	ADDED_TO = 250,		/* and then of the text itself */
 	SKEW_MIN = 240,		/* seconds; less isn't worth correcting (AW-10) */
 	WINDOW_USUAL = 200000
 };
@@ -92,25 +94,31 @@ static void read_body(struct call *c, struct said *s, struct str body)
 		s->whole = str_trim(body);
 }
 
-/* Secrets go first: a cut could leave half of one. */
-static void mask_text(struct call *c, struct said *s)
+/* Before anything is cut: a cut could leave half of a secret. */
+static struct str masked(struct call *c, struct str text)
 {
-	const struct str lead = S("The model returned the following errors: ");
 	const struct aws_credentials *aws = c->aws;
-	struct str secrets[5] = { { NULL, 0 } };
+	struct str secrets[5] = { c->up->key };
 	struct buf b = buf_open(c->a);
 
-	if (str_starts(s->whole, lead))
-		s->whole = str_from(s->whole, lead.n);
-	secrets[0] = c->up->key;
 	if (aws) {
 		secrets[1] = aws->bearer;
 		secrets[2] = aws->id;
 		secrets[3] = aws->secret;
 		secrets[4] = aws->token;
 	}
-	mask_secrets(&b, s->whole, secrets, COUNT(secrets));
-	s->text = b.full ? S("") : str_head(buf_end(c->a, &b), BODY_SHOWN);
+	mask_secrets(&b, text, secrets, COUNT(secrets));
+	return b.full ? S("") : buf_end(c->a, &b);
+}
+
+static void mask_said(struct call *c, struct said *s)
+{
+	const struct str lead = S("The model returned the following errors: ");
+
+	if (str_starts(s->whole, lead))
+		s->whole = str_from(s->whole, lead.n);
+	s->text = str_head(masked(c, s->whole), BODY_SHOWN);
+	s->code = str_head(masked(c, s->code), CODE_SHOWN);
 }
 
 /* ---- the table of section 11 ---- */
@@ -241,21 +249,30 @@ static int is_tag(struct str s)
 	    str_starts(str_from(s, s.n - 9), S("_20")));
 }
 
+static int is_path_byte(char ch)
+{
+	return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
+	    (ch >= '0' && ch <= '9') || ch == '_' || ch == '-' || ch == '.';
+}
+
 /* "tools.0.custom.strict" as "tools.#.strict". 0: it can't be left out, or
  * not be kept. */
 static size_t member_path(struct str path, char out[LEARNED_PATH])
 {
 	/* Without these it would be no request any more. */
 	static const char *const needed[] = {
-		"messages", "max_tokens", "anthropic_version", "role",
-		"content", "type", "name", "id", "input_schema", "tool_use_id",
-		"#"
+		"messages", "max_tokens", "anthropic_version", "system",
+		"role", "content", "type", "text", "source", "data", "name",
+		"id", "input", "input_schema", "tool_use_id", "#", ""
 	};
 	struct buf b = buf_on(out, LEARNED_PATH);
-	struct str part;
+	struct str part = S("");
 	uint64_t n;
 	size_t i;
 
+	for (i = 0; i < path.n; i++)
+		if (!is_path_byte(path.p[i]))
+			return 0;
 	while (str_cut(&path, '.', &part)) {
 		if (b.n && path.n && is_tag(part))
 			continue;
@@ -290,12 +307,6 @@ static int learn_member(struct bedrock_learned *l, struct str path)
 		return 0;
 	memcpy(l->strip[l->nstrips++], room, sizeof room);
 	return 1;
-}
-
-static int is_path_byte(char ch)
-{
-	return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
-	    (ch >= '0' && ch <= '9') || ch == '_' || ch == '-' || ch == '.';
 }
 
 /* Every "PATH: Extra inputs are not permitted" of the text. */
@@ -535,22 +546,40 @@ static int is_overflow(struct call *c, const struct bedrock *st,
 	return 1;
 }
 
+/* Behind the service's own words. */
+static struct str addition(const struct call *c, const struct bedrock *st,
+    const struct said *s, struct buf *b)
+{
+	if (s->status == 401)
+		return advice(c, s->kind, b);
+	if (s->kind != NOT_FOUND || !st->model.id.n || !c->aws)
+		return S("");
+	buf_put(b, S(" (model "));
+	buf_put(b, str_head(st->model.id, 120));
+	buf_put(b, S(" in "));
+	buf_put(b, str_head(c->aws->region, 63));
+	buf_chr(b, ')');
+	return buf_str(b);
+}
+
 static void set_fault(struct call *c, const struct bedrock *st,
     const struct said *s)
 {
-	char room[280];
+	char room[ADDED_MAX];
 	struct buf b = buf_on(room, sizeof room);
 	struct str text = s->text.n ? s->text : s->code.n ? s->code :
 	    S("the service gave no reason");
+	struct str more = addition(c, st, s, &b);
 	int named = (s->status == 401 || s->status == 403) && s->code.n &&
 	    s->text.n;
 
 	if (is_overflow(c, st, s))
 		return;
-	FAULT(&c->fault, s->status, named ? str_head(s->code, 64) : S(""),
-	    named ? S(": ") : S(""), str_head(text, s->status == 401 ?
-	    ADVISED_SHOWN : BODY_SHOWN), s->status == 401 ?
-	    advice(c, s->kind, &b) : S(""));
+	FAULT(&c->fault, s->status, named ? s->code : S(""),
+	    named ? S(": ") : S(""), str_head(text, more.n ? ADDED_TO :
+	    BODY_SHOWN), more);
+	if (!c->fault.n)	/* bytes that are no text */
+		FAULT(&c->fault, s->status, S("the service gave no reason"));
 	/* Another try would be told the same (BR-120). */
 	if (s->status == 401 || s->status == 403 ||
 	    has(s->whole, S("tokens per day")))
@@ -602,10 +631,10 @@ int bedrock_refuse(struct call *c, struct bedrock *st,
 
 	c->renew = 0;
 	read_body(c, &s, body);
-	mask_text(c, &s);
 	find_status(&s, h->status);
 	find_code(&s);
 	find_words(c, &s);
+	mask_said(c, &s);
 	return judge(c, st, &s, h);
 }
 
@@ -619,10 +648,10 @@ int bedrock_exception(struct call *c, struct bedrock *st, struct str name,
 		read_body(c, &s, text);
 	else
 		s.whole = str_trim(text);
-	mask_text(c, &s);
 	s.status = 500;
 	s.kind = PLAIN;
 	find_code(&s);
 	find_words(c, &s);
+	mask_said(c, &s);
 	return judge(c, st, &s, NULL);
 }

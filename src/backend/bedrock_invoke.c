@@ -69,10 +69,13 @@ static void add_blocks(struct size *s, const struct block *b, size_t n)
 	}
 }
 
-/* The tokenizer of 4.7 and later is much finer than the older ones. */
+/* The tokenizer of 4.7 and later is much finer than the older ones. What is
+ * dense (base64, digits) costs more than its bytes say: then the other estimate
+ * is larger. Too low would lose a session, too high only compacts early. */
 static int64_t estimate(const struct request *r, int version)
 {
 	uint64_t per_10_tokens = version == 0 || version >= 47 ? 25 : 33;
+	int64_t least = estimate_request(r, VOCAB_O, 1);
 	struct size s = { 0, 0 };
 	size_t i;
 
@@ -83,7 +86,7 @@ static int64_t estimate(const struct request *r, int version)
 		s.bytes += plain_size(json_raw(r->tools[i].json));
 	s.tokens += r->nmessages * PER_MESSAGE + (r->ntools ? PER_TOOLS : 0);
 	s.tokens += (s.bytes * 10 + per_10_tokens - 1) / per_10_tokens;
-	return s.tokens < INT64_MAX ? (int64_t)s.tokens : INT64_MAX;
+	return s.tokens > (uint64_t)least ? (int64_t)s.tokens : least;
 }
 
 /* ---- tools ---- */

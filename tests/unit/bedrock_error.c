@@ -209,6 +209,10 @@ static void test_secrets(void)
 	T(str_find(text, S("security-token:***")) < text.n, "masked");
 	T(str_find(text, S("this machine's clock")) < text.n,
 	    "what to look at");
+	T_INT(refused(403, "x AKIAIOSFODNN7EXAMPLE", "{\"message\":\"m\"}"),
+	    E_FAULT, "a code that is none");
+	T_STR(world_fault(&w), S("403 permission_error x ***: m; again 0"),
+	    "and shows none");
 	fresh();
 	w.aws.bearer = S("ABSKQmVkcm9ja0FQSUtleS1leGFtcGxl");
 	T_INT(refused(403, NULL, "{\"Message\":\"Authentication failed: check "
@@ -313,7 +317,10 @@ static void test_profiles(void)
 	T_STR(w.st.model.id, S("anthropic.claude-opus-4-5-20251101-v1:0"),
 	    "BR-13 bare");
 	T_INT(invalid(text), E_FAULT, "BR-13 that was the last");
-	T_INT(w.c.fault.status, 404, "section 11: 404");
+	T(str_starts(world_fault(&w), S("404 not_found_error Invocation of "
+	    "model ID x with on-demand throughput")) && str_ends(
+	    fault_text(&w.c.fault), S(" (model anthropic.claude-opus-4-5-"
+	    "20251101-v1:0 in us-east-1)")), "section 11: 404, for what");
 	T_INT(bedrock_learned(&w.c)->candidate, 0, "BR-13 from the front");
 
 	/* Two at once: the second doesn't skip one. */
@@ -354,6 +361,7 @@ static void test_strips(void)
 		{ "tool_choice.tool.x", "tool_choice.x" },
 		{ "container", "container" },
 		{ "messages", NULL }, { "max_tokens", NULL },
+		{ "system", NULL }, { "a..", NULL },
 		{ "messages.0.role", NULL }, { "messages.0", NULL },
 		{ "messages.0.content.0.text.type", NULL }, { "", NULL },
 		{ "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q.r.s.t.u.v.w.x.y.z.a.b.c."
@@ -391,6 +399,9 @@ static void test_strips(void)
 	invalid("Malformed input request: #: extraneous key [speed] is not "
 	    "permitted");
 	T_STR(str_of(strip(0)), S("speed"), "BR-25 #");
+	fresh();
+	T_INT(invalid("no such mark / here: extraneous key [speed] is not "
+	    "permitted"), E_FAULT, "BR-25 no path");
 	fresh();
 	T_INT(invalid("anthropic_beta: Extra inputs are not permitted"),
 	    CALL_RETRY, "BR-25 the betas");
@@ -531,6 +542,9 @@ static void test_exceptions(void)
 	    "section 16: an unreadable payload keeps the type");
 	threw("InternalFailure", "stream broke", 0);
 	T_STR(world_fault(&w), S("500 api_error stream broke"), "AW-27");
+	threw("Whatever", "\xe0\xa8", 0);
+	T_STR(world_fault(&w), S("500 api_error the service gave no reason"),
+	    "bytes that are no text");
 	threw("Whatever", "", 0);
 	T_STR(world_fault(&w), S("500 api_error Whatever"), "AW-27");
 }

@@ -431,13 +431,14 @@ static void test_blocks(void)
 	forget();
 	T(str_starts(rest("claude-opus-4-5", "\"messages\":[" USER("[{\"type\":"
 	    "\"image\",\"source\":{\"type\":\"url\",\"url\":\"http://x\"}}]")
-	    "]"), S("400 invalid_request_error messages: a source of type url "
-	    "in a block of type image")), "BR-23 nothing is fetched");
-	T(str_starts(rest("claude-opus-4-5", "\"messages\":[" USER("[{\"type\":"
+	    "]"), S("400 invalid_request_error messages.0.content.0: "
+	    "image.source: Bedrock fetches no url")), "BR-23 nothing is fetched");
+	T(str_starts(rest("claude-opus-4-5", "\"messages\":[" BOT("\"a\"")
+	    "," USER("[" TEXT("t") ",{\"type\":"
 	    "\"tool_result\",\"tool_use_id\":\"i\",\"content\":[{\"type\":"
 	    "\"document\",\"source\":{\"type\":\"file\",\"file_id\":\"f\"}}]}]")
-	    "]"), S("400 invalid_request_error messages: a source of type file "
-	    "in a block of type document")), "BR-23 inside a result");
+	    "]"), S("400 invalid_request_error messages.1.content.1: "
+	    "document.source: Bedrock fetches no file")), "BR-23 inside a result");
 	counting = 1;
 	T_STR(rest("claude-opus-4-5", "\"messages\":[" USER("[{\"type\":"
 	    "\"image\",\"source\":{\"type\":\"url\",\"url\":\"http://x\"}}]")
@@ -511,6 +512,11 @@ static void test_count(void)
 	    "\"tools\":[{\"name\":\"abcd\"}]," HELLO);
 	T_INT(w.c.estimate, (14 + 15 + 2) * 10 / 25 + 1 + 350 + 8,
 	    "BR-133 a finer tokenizer");
+	sent("claude-3-haiku-20240307", "\"messages\":[" USER("\"0x1f 0x2e "
+	    "0x3d 0x4c 0x5b 0x6a 0x79 0x88 {}{}{}[][];;,,--++ 0x1f 0x2e 0x3d "
+	    "0x4c 0x5b 0x6a 0x79 0x88\"") "]");
+	T(w.c.estimate > 8 + 103 * 10 / 33 + 1,
+	    "BR-133 what is dense counts for more: %ld", (long)w.c.estimate);
 }
 
 /* ---- the answer ---- */
