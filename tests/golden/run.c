@@ -7,13 +7,19 @@
  *
  *	config		lines NAME=VALUE: profile, flags, model, base, session,
  *			kind (messages, count, models), clean (0: the answer's
- *			connection just ended)
+ *			connection just ended); for bedrock also region, api,
+ *			betas (of the client's head), guardrail, latency, tier
  *	request.json	the client's body
  *	upstream.json	what must be sent
  *	upstream.head	its request head, lines ended by LF
  *	notes		what translation did, lines KIND FIELD
  *	answer.head	the upstream's head, lines ended by LF
- *	answer		its body, without framing
+ *	answer		its body, without framing, or
+ *	answer.frames	an AWS event stream in words, a frame a line:
+ *				event TYPE JSON
+ *				chunk JSON		as bytes of a chunk
+ *				exception TYPE JSON
+ *				error CODE MESSAGE
  *	client.sse	what a streaming client must get,
  *	client.json	or any other,
  *	client.error	or either, if all it gets is an HTTP error
@@ -27,7 +33,7 @@
 #include <dirent.h>
 #include <time.h>
 
-#include "../../src/backend/backend.h"
+#include "../../src/backend/bedrock.h"
 #include "../unit/t.h"
 
 enum {
@@ -56,6 +62,7 @@ struct run {
 	struct notes notes;
 	struct ids ids;
 	struct upstream up;
+	struct aws_credentials aws;
 	struct http_head client, head;
 	struct call c;
 	struct buf out;
@@ -162,8 +169,10 @@ static void reset_call(struct run *r, int attempt)
 {
 	struct call *c = &r->c;
 	struct str kind = setting(r, "kind", "messages");
+	unsigned tried = attempt ? c->tried : 0;
 
 	memset(c, 0, sizeof *c);
+	c->tried = tried;
 	r->a = r->before;
 	c->kind = str_eq(kind, S("count")) ? CALL_COUNT :
 	    str_eq(kind, S("models")) ? CALL_MODELS : CALL_MESSAGES;
@@ -181,6 +190,7 @@ static void reset_call(struct run *r, int attempt)
 	c->answer.sink = &r->sink;
 	c->answer.id = S("msg_golden");
 	c->answer.model = r->req.model;
+	c->aws = r->up.backend->signed_aws ? &r->aws : NULL;
 	c->state = arena_get(&r->a, r->up.backend->state_size);
 }
 
@@ -227,6 +237,38 @@ static struct str joined(struct run *r)
 	return buf_end(&r->a, &b);
 }
 
+static void add_field(struct run *r, const char *name, struct str value)
+{
+	struct http_field *f = &r->client.fields[r->client.nfields];
+
+	if (value.n == 0)
+		return;
+	f->name = str_of(name);
+	f->value = value;
+	r->client.nfields++;
+}
+
+/* Published example credentials. */
+static int set_up_bedrock(struct run *r, struct fault *f)
+{
+	struct str api = setting(r, "api", "auto");
+	struct bedrock_options o = {
+		.api = str_eq(api, S("converse")) ? BEDROCK_CONVERSE :
+		    str_eq(api, S("invoke")) ? BEDROCK_INVOKE : BEDROCK_AUTO,
+		.prefix = setting(r, "prefix", "auto"),
+		.guardrail = setting(r, "guardrail", ""),
+		.guardrail_version = setting(r, "guardrail", "").n ? S("1") :
+		    S(""),
+		.latency = setting(r, "latency", ""),
+		.tier = setting(r, "tier", "")
+	};
+
+	r->aws = (struct aws_credentials){ .id = S("AKIDEXAMPLE"),
+	    .secret = S("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
+	    .region = setting(r, "region", "us-east-1") };
+	return bedrock_setup(&r->up, &o, f);
+}
+
 /* From the client's bytes to the upstream's. Anew each time: facts, notes and
  * ids must not depend on what ran before. */
 static int prepare(struct run *r, const struct backend *backend)
@@ -244,17 +286,15 @@ static int prepare(struct run *r, const struct backend *backend)
 	r->folded = 0;
 	r->sink.event = on_event;
 	r->client.nfields = 0;
-	if (setting(r, "session", "").n) {
-		r->client.nfields = 1;
-		r->client.fields[0].name = S("x-claude-code-session-id");
-		r->client.fields[0].value = setting(r, "session", "");
-	}
+	add_field(r, "x-claude-code-session-id", setting(r, "session", ""));
+	add_field(r, "anthropic-beta", setting(r, "betas", ""));
 	r->up = (struct upstream){ .backend = backend, .key = S("sk-golden"),
 	    .name = S("golden"), .facts = facts_room };
 	read_base(&r->up, setting(r, "base", "http://127.0.0.1:9/v1"));
 	if (backend->facts_size > sizeof facts_room || (backend->configure &&
 	    backend->configure(&r->up, setting(r, "profile", ""),
-	    setting(r, "flags", ""), &f) != OK))
+	    setting(r, "flags", ""), &f) != OK) ||
+	    (backend->signed_aws && set_up_bedrock(r, &f) != OK))
 		return T(0, "%s: config: %.*s", r->dir, (int)f.n, f.text);
 	memset(&r->req, 0, sizeof r->req);
 	if (body.p) {
@@ -294,6 +334,85 @@ static int read_head(struct run *r)
 		buf_put(&b, S("\r\n"));
 	return T(http_response(&r->head, buf_str(&b), 0, &why) == OK,
 	    "%s/answer.head: %s", r->dir, why);
+}
+
+static void put_header(struct buf *b, struct str name, struct str value)
+{
+	buf_chr(b, (char)name.n);
+	buf_put(b, name);
+	buf_chr(b, EVENTSTREAM_STRING);
+	buf_chr(b, (char)(value.n >> 8));
+	buf_chr(b, (char)(value.n & 0xff));
+	buf_put(b, value);
+}
+
+static void put_u32(struct buf *b, size_t v)
+{
+	int shift;
+
+	for (shift = 24; shift >= 0; shift -= 8)
+		buf_chr(b, (char)(v >> shift & 0xff));
+}
+
+/* A frame of those headers. */
+static void put_frame(struct buf *b, struct str headers, struct str payload)
+{
+	size_t from = b->n;
+
+	put_u32(b, EVENTSTREAM_LEAST + headers.n + payload.n);
+	put_u32(b, headers.n);
+	put_u32(b, crc32_add(0, str_from(buf_str(b), from)));
+	buf_put(b, headers);
+	buf_put(b, payload);
+	put_u32(b, crc32_add(0, str_from(buf_str(b), from)));
+}
+
+/* A line of answer.frames. */
+static void put_described(struct buf *b, struct str line)
+{
+	static char head_bytes[1 << 14], text_bytes[1 << 16];
+	struct buf h = buf_on(head_bytes, sizeof head_bytes);
+	struct buf p = buf_on(text_bytes, sizeof text_bytes);
+	struct str kind, type = { NULL, 0 };
+
+	if (!str_cut(&line, ' ', &kind))
+		return;
+	if (str_eq(kind, S("chunk"))) {
+		buf_put(&p, S("{\"bytes\":\""));
+		buf_base64(&p, line);
+		buf_put(&p, S("\"}"));
+		type = kind;
+		kind = S("event");
+	} else {
+		str_cut(&line, ' ', &type);
+		buf_put(&p, line);
+	}
+	if (str_eq(kind, S("error"))) {
+		put_header(&h, S(":error-code"), type);
+		put_header(&h, S(":error-message"), line);
+		p.n = 0;
+	} else {
+		put_header(&h, str_eq(kind, S("event")) ? S(":event-type") :
+		    S(":exception-type"), type);
+		put_header(&h, S(":content-type"), S("application/json"));
+	}
+	put_header(&h, S(":message-type"), kind);
+	put_frame(b, buf_str(&h), buf_str(&p));
+}
+
+/* The bytes of the answer; p NULL: there is none. */
+static struct str read_answer(struct run *r)
+{
+	static char room[1 << 20];
+	struct str words = file(r->dir, "answer.frames"), line;
+	struct buf b = buf_on(room, sizeof room);
+
+	if (!words.p)
+		return file(r->dir, "answer");
+	while (str_cut(&words, '\n', &line))
+		put_described(&b, line);
+	T(!b.full, "%s/answer.frames is too long", r->dir);
+	return buf_str(&b);
 }
 
 /* way 0: whole; 1: byte by byte; else random pieces. */
@@ -363,7 +482,7 @@ static const char *out_name(const struct run *r, struct str out)
 
 static void play(struct run *r, const struct backend *b)
 {
-	struct str answer = file(r->dir, "answer"), first;
+	struct str answer = read_answer(r), first;
 	int way, code;
 
 	if (!answer.p || !read_head(r))
@@ -486,6 +605,7 @@ int main(int argc, char **argv)
 		const struct backend *backend;
 	} sets[] = {
 		{ "openai", &backend_openai },
+		{ "bedrock", &backend_bedrock },
 	};
 	static char *names[CASES_MAX];
 	char dir[NAME_LONG], path[2 * NAME_LONG];
