@@ -123,8 +123,12 @@ static int any_starts(struct jstr text, const char *const *list, size_t n)
 	return 0;
 }
 
-/* Prompts that Claude Code sends beside the conversation. */
+/* Prompts that Claude Code sends beside the conversation, new ones first:
+ * titles, searches, pages, and the judge of auto mode. */
 static const char *const side_prompts[] = {
+	"You are naming a coding session",
+	"You run a web search for another Claude model",
+	"\nWeb page content:\n---", "You are a security monitor for autonomous",
 	"Generate a concise", "Generate a short kebab-case name",
 	"You are an assistant for performing a web",
 	"Summarize this coding conversation in under 50 characters",
@@ -138,6 +142,17 @@ static int system_starts(const struct request *q, const char *const *list,
 
 	for (i = 0; i < q->nsystem; i++)
 		if (any_starts(q->system[i].text, list, n))
+			return 1;
+	return 0;
+}
+
+/* Tools that the client runs; a side call has none. */
+static int has_tools(const struct request *q)
+{
+	size_t i;
+
+	for (i = 0; i < q->ntools; i++)
+		if (q->tools[i].kind != TOOL_SERVER)
 			return 1;
 	return 0;
 }
@@ -158,7 +173,7 @@ static const char *class_by_body(const struct request *q)
 	if (str_find(q->user_id.raw, S("parent_session_id")) <
 	    q->user_id.raw.n)
 		return "subagent";
-	if (q->ntools == 0 && (any_starts(last, side_prompts,
+	if (!has_tools(q) && (any_starts(last, side_prompts,
 	    COUNT(side_prompts)) || system_starts(q, side_prompts,
 	    COUNT(side_prompts))))
 		return "auxiliary";
