@@ -78,6 +78,48 @@ for (const [from, to] of [['vllm', 'anthropic'], ['anthropic', 'ollama'],
 		assert.equal(s.up.chats.length, 2);
 	});
 
+// ---- what caches of prefixes live on ----
+
+const open = (body) => JSON.stringify(body.messages).slice(0, -1);
+
+for (const shape of Object.keys(MODELS))
+	scenario(`session ${shape}: each request begins as the one before, byte for byte, OA-29 49 FN-40`, async (s) => {
+		const p = project({ 'a.txt': 'apples\n' });
+		const both = { calls: [...reads(p).calls, call('Bash',
+			{ command: 'echo hi', description: 'Say hi' })] };
+		const waits = { calls: [call('Bash', { command: 'sleep 0.5',
+			description: 'Wait' })] };
+		const ends = (t) => /task-notification/.test(t.steps.map((x) =>
+			x.ask.text).join()) ? { text: DONE } : waits;
+		await target(s, shape, play({
+			main: [{ ...both, reasoning: 'Hm.' }, { calls: [call('ToolSearch',
+				{ query: 'select:WebFetch,NotebookEdit' })] }, both,
+			{ calls: [call('Agent', { description: 'child', prompt:
+				'Look. JOB[child]', subagent_type: 'general-purpose' })] },
+			waits, ends, ends, ends, ends],
+			child: [both, { text: 'seen' }],
+			more: [both, { text: DONE }],
+		}));
+		await run(s.px.url, p, 'Begin. JOB[main]',
+			{ tools: ['Read', 'Bash', 'Agent'] });
+		checkDone(s, await run(s.px.url, p, 'Go on. JOB[more]',
+			{ args: ['--continue'] }));
+		const [child, main] = [true, false].map((is) => s.up.chats
+			.filter((c) => (c.job === 'child') === is).map((c) => c.body));
+		assert.ok(main.length >= 8 && child.length === 2);
+		for (const list of [main, child])
+			for (let i = 1; i < list.length; i++) {
+				const was = open(list[i - 1]);
+				assert.equal(open(list[i]).slice(0, was.length), was);
+				/* Only what it searched for comes in between. */
+				assert.deepEqual(list[i].tools.filter((t) =>
+					!/^(WebFetch|NotebookEdit)$/.test(t.function.name)),
+				list[0].tools);
+				if (i > 2)
+					assert.deepEqual(list[i].tools, list[2].tools);
+			}
+	});
+
 // ---- compaction ----
 
 const compacts = /CRITICAL: Respond with TEXT ONLY/;
@@ -166,6 +208,40 @@ for (const shape of ['openai', 'gemini', 'anthropic'])
 		assert.ok(r.events.some((e) => e.subtype === 'compact_boundary'));
 		assert.deepEqual(s.up.refusals, []);
 	});
+
+// ---- without the hints that the README asks for ----
+
+scenario('session openai: without hints the classes are told all the same, FN-45 52', async (s) => {
+	const p = project({ 'a.txt': 'apples\n' });
+	const env = { CLAUDE_CODE_GATEWAY_HINT_HEADERS: '' };
+	await target(s, 'openai', compacting({
+		first: [{ calls: [call('Agent', { description: 'child', prompt:
+			'Look. JOB[child]', subagent_type: 'Explore',
+		run_in_background: false }), call('ToolSearch',
+			{ query: 'select:WebSearch' })] },
+		{ calls: [call('WebSearch', { query: 'JOB[search] tides' })] },
+		{ text: DONE }],
+		child: [reads(p), { text: 'seen' }],
+		search: [{ text: 'nothing found' }],
+		second: [{ text: DONE }],
+	}));
+	checkDone(s, await run(s.px.url, p, 'Begin. JOB[first]',
+		{ env, tools: ['Read', 'Agent', 'WebSearch'] }));
+	await run(s.px.url, p, '/compact', { env, args: ['--continue'] });
+	checkDone(s, await run(s.px.url, p, 'Go on. JOB[second]',
+		{ env, args: ['--continue'] }));
+	await run(s.px.url, p, '/context', { env });
+	const classes = { main: 'first second', subagent: 'child',
+		auxiliary: 'search', compaction: 'summary' };
+	const log = s.px.log.filter((l) => l.class !== 'count');
+	assert.ok(s.px.log.length > log.length, 'nothing was counted');
+	assert.equal(log.length, s.up.chats.length);
+	/* Answers end in their order here, so the log's lines match. */
+	for (const [i, c] of s.up.chats.entries())
+		assert.ok(classes[log[i].class]?.includes(c.job),
+			`${c.job} is taken for ${log[i].class} (${log[i].class_by})`);
+	assert.ok(log.every((l) => l.session && l.class_by !== 'hint'));
+});
 
 // ---- models ----
 
