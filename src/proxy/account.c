@@ -27,6 +27,7 @@ void account_init(struct proxy *p)
 	struct account *acc = &p->account;
 	size_t i;
 
+	acc->up = NULL;
 	for (i = 0; i < p->config->nupstreams; i++)
 		if (p->config->upstreams[i].backend->signed_aws)
 			acc->up = &p->config->upstreams[i];

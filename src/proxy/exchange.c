@@ -420,6 +420,32 @@ static void record_sent(struct exchange *x)
 	record_upstream(&x->rec, &s);
 }
 
+/* Refused credentials aren't worth a second request when looking them up anew
+ * gave the same (AW-91). */
+static int same_again(struct exchange *x)
+{
+	const struct aws_credentials *aws = x->call.aws;
+	unsigned char was[SHA256_SIZE];
+	struct sha256 s;
+
+	memcpy(was, x->signer, sizeof was);
+	sha256_init(&s);
+	sha256_add(&s, aws->bearer);
+	sha256_add(&s, aws->id);
+	sha256_add(&s, aws->token);
+	sha256_end(&s, x->signer);
+	if (!x->renewed || memcmp(was, x->signer, sizeof was) != 0)
+		return OK;
+	FAULT(&x->call.fault, 401, S("the AWS credentials"),
+	    aws->profile.n ? S(" of profile ") : S(""), aws->profile,
+	    S(" were refused as expired or unknown, and looked up anew they "
+	    "are the same: run `aws sso login"), aws->profile.n ?
+	    S(" --profile ") : S(""), aws->profile,
+	    S("`, or put new keys where these come from"));
+	x->call.fault.should_retry = 0;
+	return E_FAULT;
+}
+
 /* Credentials for services that want a signature. Counting and listing go on
  * without. */
 static int sign_in(struct proxy *p, struct client *c)
@@ -435,6 +461,8 @@ static int sign_in(struct proxy *p, struct client *c)
 		x->call.fault.status = 0;
 		return OK;
 	}
+	if (r == OK)
+		return same_again(x);
 	if (r != E_MORE)
 		return r;
 	if (x->stage != X_SIGN)
@@ -560,6 +588,7 @@ static void retry(struct proxy *p, struct client *c)
 		fail(p, c);
 		return;
 	}
+	x->renewed = x->call.renew;
 	if (x->call.renew)
 		account_renew(p);
 	x->call.renew = 0;

@@ -26,6 +26,7 @@
 #include "../net/helper.h"
 #include "../net/loop.h"
 #include "../net/tls.h"
+#include "../wire/sha256.h"
 #include "config.h"
 
 enum {
@@ -193,6 +194,8 @@ struct exchange {
 	int interim;
 	int got_byte;		/* of the answer came */
 	int redone;		/* a stale connection was replaced */
+	int renewed;		/* the credentials were just looked up anew */
+	unsigned char signer[SHA256_SIZE];	/* who signed last: a digest */
 	struct http_head head;	/* of the answer */
 	struct str limits;	/* header lines that follow from it */
 	struct http_body body;
