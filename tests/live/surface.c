@@ -129,6 +129,10 @@ static void test_paths(void)
 	error_is(404, "not_found_error", "batches");
 	ask("GET /v1/nothing", "", "");
 	error_is(404, "not_found_error", "another path");
+	ask("POST /model/anthropic.claude-x/invoke", "", PLAIN);
+	error_is(404, "not_found_error", "BR-141 BR-142 a path of Bedrock's");
+	T(str_find(buf_str(&body), S("CLAUDE_CODE_USE_BEDROCK")) < body.n,
+	    "BR-142 what to set instead");
 	ask("GET /v1/messages", "", "");
 	error_is(405, "invalid_request_error", "another method");
 	T_STR(http_field(&head, S("allow")), S("POST"), "and which would do");
