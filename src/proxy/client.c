@@ -319,9 +319,13 @@ static int judge(struct proxy *p, struct client *c, struct fault *f)
 		return E_FAULT;
 	path = surface_path(c, &rest);
 	if (path == PATH_NONE || path == PATH_BATCHES) {
+		/* Bedrock's own client comes with its paths (BR-142). */
 		FAULT(f, 404, path == PATH_BATCHES ? S("message batches are "
 		    "not supported by this proxy") :
-		    S("there is nothing at this path"));
+		    S("there is nothing at this path"),
+		    str_starts(h->path, S("/model/")) ? S("; this is an "
+		    "Anthropic API: unset CLAUDE_CODE_USE_BEDROCK and set "
+		    "ANTHROPIC_BASE_URL") : S(""));
 		return E_FAULT;
 	}
 	if (!surface_allows(path, h->method)) {

@@ -225,11 +225,7 @@ void surface_answer(struct proxy *p, struct client *c, enum path path,
 	case PATH_REPLAY:
 		break;
 	}
-	/* Bedrock's own client comes with Bedrock's paths (BR-142). */
-	FAULT(&f, 404, S("there is nothing at this path"),
-	    str_starts(c->head.path, S("/model/")) ? S("; this is an "
-	    "Anthropic API: unset CLAUDE_CODE_USE_BEDROCK and set "
-	    "ANTHROPIC_BASE_URL") : S(""));
+	FAULT(&f, 404, S("there is nothing at this path"));
 	reply_fault(c, &f);
 }
 
