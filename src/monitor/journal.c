@@ -13,22 +13,12 @@
 #include "lines.h"
 
 enum {
-	ENTRY_FOR = 256,	/* an entry for so many bytes of ring: lines are
+	ENTRY_FOR = 192,	/* an entry for so many bytes of ring: lines are
 				 * longer on average */
-	BLOB_FOR = 512,
+	BLOB_FOR = 96,		/* less than any blob's line: never full */
 	PROBES = 8,		/* places a name may have in the table */
 	RING_MIN = 1 << 16
 };
-
-static const char *const kind_names[J_KINDS] = {
-	"cdx.blob", "cdx.request", "cdx.upstream", "cdx.first",
-	"cdx.response", "cdx.alert", "cdx.replay", "cdx.segment"
-};
-
-struct str journal_kind_name(enum journal_kind kind)
-{
-	return str_of(kind_names[kind]);
-}
 
 void *journal_map(uint64_t n)
 {
@@ -123,7 +113,7 @@ static uint64_t make_room(struct journal *j, size_t n)
 
 static void grow_old(struct journal *j)
 {
-	uint64_t reach = j->size / 4 * 3;
+	uint64_t reach = j->size / 2;
 
 	if (j->young < j->first)
 		j->young = j->first;
@@ -131,8 +121,8 @@ static void grow_old(struct journal *j)
 	    entry_of(j, j->young)->pos + reach < j->head)
 		j->young++;
 	/* The index may run out before the bytes do. */
-	if (j->next - j->young > j->nentries / 4 * 3)
-		j->young = j->next - j->nentries / 4 * 3;
+	if (j->next - j->young > j->nentries / 2)
+		j->young = j->next - j->nentries / 2;
 }
 
 uint64_t journal_first(const struct journal *j)
@@ -302,6 +292,43 @@ void journal_put_seconds(struct journal *j, const char *key, int64_t ms)
 {
 	journal_put_key(j, key);
 	buf_fixed(&j->line, ms, 3);
+}
+
+static void put_digits(struct buf *b, int64_t v, int n)
+{
+	int64_t unit = 1;
+
+	while (--n > 0)
+		unit *= 10;
+	for (; unit; unit /= 10)
+		buf_chr(b, (char)('0' + v / unit % 10));
+}
+
+/* Days since 1970 to a date of the Gregorian calendar, counted in years that
+ * begin in March, so that the leap day is the last. */
+void monitor_when(struct buf *b, int64_t wall_ms)
+{
+	int64_t ms = wall_ms < 0 ? 0 : wall_ms, day = ms / 86400000 + 719468;
+	int64_t era = day / 146097, of_era = day % 146097;
+	int64_t year = (of_era - of_era / 1460 + of_era / 36524 -
+	    of_era / 146096) / 365;
+	int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
+	int64_t month = (5 * of_year + 2) / 153;
+
+	put_digits(b, year + era * 400 + (month >= 10), 4);
+	buf_chr(b, '-');
+	put_digits(b, month < 10 ? month + 3 : month - 9, 2);
+	buf_chr(b, '-');
+	put_digits(b, of_year - (153 * month + 2) / 5 + 1, 2);
+	buf_chr(b, 'T');
+	put_digits(b, ms / 3600000 % 24, 2);
+	buf_chr(b, ':');
+	put_digits(b, ms / 60000 % 60, 2);
+	buf_chr(b, ':');
+	put_digits(b, ms / 1000 % 60, 2);
+	buf_chr(b, '.');
+	put_digits(b, ms % 1000, 3);
+	buf_chr(b, 'Z');
 }
 
 struct buf *journal_begin(struct journal *j, enum journal_kind kind,

@@ -18,8 +18,8 @@
  *	cdx.segment	n started version
  *
  * A blob stands before the first line that names it, and again once its line
- * grows old in the ring or another segment has begun: so whatever a line that
- * is still in the newer three quarters of the ring names is in the ring. The
+ * grows old in the ring or another segment has begun: so whatever a line in
+ * the newer half of the ring names is in the ring. The
  * same goes for "base".
  *
  * A message's blob is {"role","content":[blocks]}: a content that was a string

@@ -66,7 +66,7 @@ struct journal {
 	struct entry *entry;
 	size_t nentries;	/* a power of two */
 	uint64_t first, next;	/* seq: oldest in the ring; of the next line */
-	uint64_t young;		/* seq: in the newer three quarters from here */
+	uint64_t young;		/* seq: in the newer half from here on */
 	uint64_t fresh;		/* seq: what was written before it is not in the
 				 * file's current segment */
 	struct blob_slot *blob;

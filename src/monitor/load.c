@@ -3,6 +3,16 @@
  * SPDX-License-Identifier: MIT */
 #include "load.h"
 
+static const char *const kind_names[J_KINDS] = {
+	"cdx.blob", "cdx.request", "cdx.upstream", "cdx.first",
+	"cdx.response", "cdx.alert", "cdx.replay", "cdx.segment"
+};
+
+struct str journal_kind_name(enum journal_kind kind)
+{
+	return str_of(kind_names[kind]);
+}
+
 /* ---- members ---------------------------------------------------------- */
 
 /* Length of the JSON string at the front of s, quotes included. */

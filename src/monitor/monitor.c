@@ -4,43 +4,6 @@
  * SPDX-License-Identifier: MIT */
 #include "lines.h"
 
-static void put_digits(struct buf *b, int64_t v, int n)
-{
-	int64_t unit = 1;
-
-	while (--n > 0)
-		unit *= 10;
-	for (; unit; unit /= 10)
-		buf_chr(b, (char)('0' + v / unit % 10));
-}
-
-/* Days since 1970 to a date of the Gregorian calendar, counted in years that
- * begin in March, so that the leap day is the last. */
-void monitor_when(struct buf *b, int64_t wall_ms)
-{
-	int64_t ms = wall_ms < 0 ? 0 : wall_ms, day = ms / 86400000 + 719468;
-	int64_t era = day / 146097, of_era = day % 146097;
-	int64_t year = (of_era - of_era / 1460 + of_era / 36524 -
-	    of_era / 146096) / 365;
-	int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
-	int64_t month = (5 * of_year + 2) / 153;
-
-	put_digits(b, year + era * 400 + (month >= 10), 4);
-	buf_chr(b, '-');
-	put_digits(b, month < 10 ? month + 3 : month - 9, 2);
-	buf_chr(b, '-');
-	put_digits(b, of_year - (153 * month + 2) / 5 + 1, 2);
-	buf_chr(b, 'T');
-	put_digits(b, ms / 3600000 % 24, 2);
-	buf_chr(b, ':');
-	put_digits(b, ms / 60000 % 60, 2);
-	buf_chr(b, ':');
-	put_digits(b, ms / 1000 % 60, 2);
-	buf_chr(b, '.');
-	put_digits(b, ms % 1000, 3);
-	buf_chr(b, 'Z');
-}
-
 void monitor_redact(struct monitor *m, struct buf *b, struct str text)
 {
 	mask_secrets(b, text, m->secrets, m->opt.nsecrets);
@@ -133,6 +96,11 @@ static void single(struct buf *b, const char *name, const char *type,
 	sample(b, name, "", v);
 }
 
+uint64_t monitor_dropped(const struct monitor *m)
+{
+	return m->dropped + (m->journal ? m->journal->dropped : 0);
+}
+
 void metrics_write(const struct monitor *m, size_t in_flight, struct buf *b)
 {
 	static const char *const outcomes[] = {
@@ -172,7 +140,7 @@ void metrics_write(const struct monitor *m, size_t in_flight, struct buf *b)
 	buf_chr(b, '\n');
 	single(b, "requests_in_flight", "gauge", "Requests now.", in_flight);
 	single(b, "log_lines_dropped_total", "counter",
-	    "Console or log lines that could not be written.", m->dropped);
+	    "Console or log lines that could not be written.", monitor_dropped(m));
 	family(b, "build_info", "gauge", "Version.");
 	sample(b, "build_info", "{version=\"" VERSION "\"}", 1);
 }

@@ -163,6 +163,8 @@ void monitor_open(struct monitor *m, const struct monitor_options *o);
 /* SIGHUP: closes and opens the log anew. */
 void monitor_reopen(struct monitor *m);
 void monitor_close(struct monitor *m);
+/* Lines of the console and of LOG_DIR that could not be written. */
+uint64_t monitor_dropped(const struct monitor *m);
 /* For the loop: the journal's way to the disk (-1: none), and what is due by
  * time alone. monitor_turn, once a turn, returns when it wants to be called at
  * the latest, as loop_now(). */

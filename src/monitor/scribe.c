@@ -1,15 +1,17 @@
 /* scribe.c -- the child that writes the journal's files.
  *
- * It may block as long as a disk likes. What can't be written is counted, half
- * a line is taken back, and after a few seconds the next line is tried again.
- * Files are opened relative to LOG_DIR, which is opened anew each time, so a
- * directory that was replaced is noticed.
+ * It may block as long as a disk likes. What can't be written now, the disk
+ * being full, is tried again every few seconds while the parent's ring holds
+ * what follows; half a line is taken back first. Files are opened relative to
+ * LOG_DIR, which is opened anew each time, so that a directory that was
+ * replaced is noticed.
  *
  * SPDX-License-Identifier: MIT */
-#define _DEFAULT_SOURCE		/* flock is not needed; d_type neither */
+#define _DEFAULT_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -20,7 +22,7 @@
 #include "scribe.h"
 
 enum {
-	RETRY_S = 3,		/* after a failed write */
+	RETRY_MS = 3000,	/* after a failed write */
 	LOG_MAX = 8 << 20,	/* of requests.log, then one older is kept */
 	PINS_MAX = 64,
 	NAME_MAX_ = 256,
@@ -37,10 +39,7 @@ struct scribe {
 	const struct writer_options *o;
 	int up;
 	struct file line, log;
-	int failing;
-	int64_t retry;		/* monotonic, s */
 	struct scribe_news news;
-	uint64_t said;		/* lost lines that were told */
 };
 
 /* ---- the directory ---------------------------------------------------- */
@@ -80,13 +79,6 @@ uint64_t scribe_number(const char *name)
 	return str_u64(s, &n) == OK ? n : 0;
 }
 
-static int64_t now_s(void)
-{
-	struct timespec t;
-
-	return clock_gettime(CLOCK_MONOTONIC, &t) == 0 ? (int64_t)t.tv_sec : 0;
-}
-
 /* ---- writing ---------------------------------------------------------- */
 
 static int open_file(struct scribe *s, struct file *f)
@@ -117,64 +109,72 @@ static void close_file(struct file *f)
 	f->fd = -1;
 }
 
-static void tell(struct scribe *s)
+static void tell(struct scribe *s, int fails, int why)
 {
 	const char *p = (const char *)&s->news;
 	size_t n = sizeof s->news;
 	ssize_t k;
 
-	s->said = s->news.lost;
+	s->news.fails = (uint32_t)fails;
+	s->news.why = (uint32_t)why;
 	while (n && (k = write(s->up, p, n)) > 0) {
 		p += k;
 		n -= (size_t)k;
 	}
 }
 
-static void failed(struct scribe *s, struct file *f)
+/* A pause before another try. OK, or E_NONE: nobody wants it any more. */
+static int rest(const struct scribe *s)
 {
-	s->news.lost++;
-	s->news.why = (uint32_t)errno;
-	s->news.fails = 1;
-	s->retry = now_s() + RETRY_S;
-	/* A file may have been moved or its disk taken away. */
-	close_file(f);
-	if (!s->failing || s->news.lost - s->said >= 64)
-		tell(s);
-	s->failing = 1;
+	struct pollfd p = { s->up, 0, 0 };
+
+	return poll(&p, 1, RETRY_MS) > 0 && p.revents & (POLLHUP | POLLERR) ?
+	    E_NONE : OK;
 }
 
-static void put_line(struct scribe *s, struct file *f, char *text, size_t n)
+/* OK, or an errno. */
+static int try_line(struct scribe *s, struct file *f, const char *text,
+    size_t n)
 {
-	ssize_t k = -1;
+	ssize_t k;
 
-	if (s->failing && now_s() < s->retry) {
-		s->news.lost++;
-		return;
-	}
-	text[n++] = '\n';
-	if (f->fd >= 0 || open_file(s, f) == OK)
-		do
-			k = write(f->fd, text, n);
-		while (k < 0 && errno == EINTR);
+	if (f->fd < 0 && open_file(s, f) != OK)
+		return errno;
+	do
+		k = write(f->fd, text, n);
+	while (k < 0 && errno == EINTR);
 	if (k == (ssize_t)n) {
 		f->size += n;
-		if (s->failing) {
-			s->failing = 0;
-			s->news.fails = 0;
-			tell(s);
-		}
-		return;
+		return OK;
 	}
+	if (k < 0)
+		return errno;
 	/* Half a line is taken back: the file stays readable. */
-	if (k > 0) {
-		if (ftruncate(f->fd, (off_t)f->size) < 0)
-			f->size += (uint64_t)k;
-		errno = ENOSPC;
-	}
-	failed(s, f);
+	if (k > 0 && ftruncate(f->fd, (off_t)f->size) < 0)
+		f->size += (uint64_t)k;
+	return ENOSPC;
 }
 
-static void put_log(struct scribe *s, char *text, size_t n)
+/* A whole line with its end, however long that takes. */
+static int put_line(struct scribe *s, struct file *f, char *text, size_t n)
+{
+	int why;
+
+	text[n++] = '\n';
+	while ((why = try_line(s, f, text, n)) != OK) {
+		/* The file may have been moved, or its disk taken away. */
+		close_file(f);
+		if (!s->news.fails)
+			tell(s, 1, why);
+		if (rest(s) != OK)
+			return E_NONE;
+	}
+	if (s->news.fails)
+		tell(s, 0, 0);
+	return OK;
+}
+
+static int put_log(struct scribe *s, char *text, size_t n)
 {
 	int dir;
 
@@ -184,7 +184,7 @@ static void put_log(struct scribe *s, char *text, size_t n)
 		close_file(&s->log);
 		s->log.size = 0;
 	}
-	put_line(s, &s->log, text, n);
+	return put_line(s, &s->log, text, n);
 }
 
 /* ---- finished segments ------------------------------------------------ */
@@ -368,18 +368,18 @@ void scribe_run(const struct writer_options *o, int fd, char *text)
 	s.log = (struct file){ "requests.log", -1, 0 };
 	tidy(&s);
 	/* An unwritable directory is told at once. */
-	if (open_file(&s, &s.line) != OK) {
-		failed(&s, &s.line);
-		s.news.lost = 0;
-	}
+	if (open_file(&s, &s.line) != OK)
+		tell(&s, 1, errno);
 	while (get(fd, (char *)&h, sizeof h) == OK && h.n < SCRIBE_MAX &&
 	    get(fd, text, h.n) == OK)
 		switch ((enum scribe_kind)h.kind) {
 		case SCRIBE_LINE:
-			put_line(&s, &s.line, text, h.n);
+			if (put_line(&s, &s.line, text, h.n) != OK)
+				return;
 			break;
 		case SCRIBE_LOG:
-			put_log(&s, text, h.n);
+			if (put_log(&s, text, h.n) != OK)
+				return;
 			break;
 		case SCRIBE_ROTATE:
 			rotate(&s, (struct str){ text, h.n });

@@ -21,9 +21,9 @@ struct scribe_head {		/* before each message; then n bytes */
 };
 
 struct scribe_news {		/* the other way */
-	uint32_t fails;		/* 1: writing failed; 0: it works */
+	uint32_t fails;		/* 1: writing fails, and is tried again; 0: it
+				 * works */
 	uint32_t why;		/* errno */
-	uint64_t lost;		/* lines, so far */
 };
 
 enum { SCRIBE_MAX = (1 << 20) + 64 };	/* of a message */

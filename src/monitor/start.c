@@ -182,6 +182,7 @@ int64_t monitor_turn(struct monitor *m, int64_t now)
 	}
 	for (i = 0; i < m->opt.slots && !open; i++)
 		open = m->in_flight[i] != NULL;
-	return open || (m->opt.log_dir.n && m->journal->writer.fd < 0) ?
+	return open || m->dropped_told != m->journal->dropped ||
+	    (m->opt.log_dir.n && m->journal->writer.fd < 0) ?
 	    m->tended + TEND_MS : LOOP_NEVER;
 }

@@ -1,9 +1,8 @@
 /* writer.c -- hands lines to the child that writes them.
  *
  * One frame is on its way at a time, copied out of the ring when it begins, as
- * the ring may turn over before it has left. A line that lost its place in the
- * ring is lost for the file; what follows then begins anew, as if a segment
- * had begun, so that the file never names what it doesn't hold.
+ * the ring may turn over before it has left. A child that died took with it
+ * what was in its socket: then, too, the file begins anew.
  *
  * SPDX-License-Identifier: MIT */
 #define _DEFAULT_SOURCE
@@ -93,7 +92,8 @@ static void lost_child(struct journal *j, int64_t now)
 		pause *= 2;
 	w->deaths++;
 	w->again = now + pause;
-	j->fresh = j->next;
+	j->dropped += j->next - w->seq;
+	w->seq = j->fresh = j->next;
 }
 
 /* ---- frames ----------------------------------------------------------- */
@@ -160,9 +160,8 @@ static int next_frame(struct journal *j)
 		return 1;
 	}
 	if (w->seq < j->first) {
-		j->dropped += j->first - w->seq;
-		w->seq = j->first;
-		j->fresh = j->next;
+		j->dropped += j->next - w->seq;
+		w->seq = j->fresh = j->next;
 	}
 	while (w->seq < j->next) {
 		e = &j->entry[w->seq & (j->nentries - 1)];
@@ -190,8 +189,6 @@ static enum writer_news hear(struct journal *j)
 
 	memcpy(&news, w->in, sizeof news);
 	w->nin = 0;
-	j->dropped += news.lost - w->lost;
-	w->lost = news.lost;
 	if (news.fails && !w->failing)
 		r = WRITER_FAILS;
 	else if (!news.fails && w->failing)
@@ -199,8 +196,6 @@ static enum writer_news hear(struct journal *j)
 	w->failing = news.fails != 0;
 	w->why = (int)news.why;
 	w->deaths = 0;
-	/* After a gap the file begins anew. */
-	j->fresh = j->next;
 	return r;
 }
 

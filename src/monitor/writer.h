@@ -1,9 +1,11 @@
 /* writer.h -- the journal's way to the disk: a child process that may wait.
  *
  * The ring is the queue. Lines are handed to the child over a socket as it
- * takes them; what leaves the ring before its turn has come is dropped and
- * counted. So a slow or full disk costs lines of the file, never time of a
- * request, and writing goes on by itself when there is room again.
+ * takes them. A disk that is slow, full or gone for a while costs nothing, as
+ * long as the ring holds what waits. When it turns over before, all that waits
+ * is dropped and counted, and the file goes on with what is new, as if a
+ * segment had begun: it never names what it doesn't hold. No request ever
+ * waits for any of this.
  *
  * Files in LOG_DIR (0700, never a link, never another user's):
  *	structured.jsonl		the segment being written, 0600
@@ -49,7 +51,6 @@ struct writer {
 	uint64_t emitted;	/* bytes of lines since it began */
 	int64_t began;		/* loop clock */
 	int failing, why;	/* errno of the failure */
-	uint64_t lost;		/* lines that the child could not write */
 	struct buf frame;	/* on its way */
 	size_t sent;
 	size_t nqueue;

@@ -146,7 +146,7 @@ static void answer_health(struct proxy *p, struct client *c)
 	buf_put(&b, S(",\"errors\":"));
 	buf_u64(&b, p->monitor->errors);
 	buf_put(&b, S(",\"log_lines_dropped\":"));
-	buf_u64(&b, p->monitor->dropped);
+	buf_u64(&b, monitor_dropped(p->monitor));
 	buf_put(&b, S("}"));
 	reply(c, 200, S("application/json"),
 	    S("cache-control: no-store\r\n"), buf_str(&b));

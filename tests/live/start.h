@@ -141,7 +141,7 @@ static inline int start(struct started *s, const char *binary,
 	char *env[START_ENV_MAX];
 	int64_t end = now_ms() + START_MS;
 	struct timespec nap = { 0, 20000000 };
-	size_t n = 0;
+	size_t n = 0, i;
 	int fd;
 
 	memset(s, 0, sizeof(*s));
@@ -161,12 +161,13 @@ static inline int start(struct started *s, const char *binary,
 	snprintf(own[1], sizeof(own[1]), "LOG_DIR=%s", s->logs);
 	snprintf(own[2], sizeof(own[2]), "HOME=%s", s->dir);
 	snprintf(own[3], sizeof(own[3]), "PATH=/usr/bin:/bin");
-	for (; n < 4; n++)
-		env[n] = own[n];
-	while (*settings && n < START_ENV_MAX - 1) {
+	/* The first of a name is the one that counts. */
+	while (*settings && n < START_ENV_MAX - 5) {
 		memcpy(&env[n++], settings, sizeof(env[0]));
 		settings++;
 	}
+	for (i = 0; i < 4; i++)
+		env[n++] = own[i];
 	env[n] = NULL;
 	s->pid = fork();
 	if (s->pid == 0)

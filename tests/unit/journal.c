@@ -1,23 +1,10 @@
 /* journal.c -- lines in the ring, blobs by name, answers in flight.
  *
  * SPDX-License-Identifier: MIT */
-/* link: monitor/account.c */
-/* link: monitor/alerts.c */
-/* link: monitor/blob.c */
-/* link: monitor/console.c */
-/* link: monitor/events.c */
 /* link: monitor/live.c */
 /* link: monitor/load.c */
-/* link: monitor/monitor.c */
-/* link: monitor/prices.c */
 /* link: monitor/raw.c */
-/* link: monitor/recognise.c */
-/* link: monitor/record.c */
 /* link: monitor/redact.c */
-/* link: monitor/restore.c */
-/* link: monitor/scribe.c */
-/* link: monitor/start.c */
-/* link: monitor/writer.c */
 /* link: net/loop.c */
 /* link: net/sock.c */
 #include "../../src/monitor/journal.c"
