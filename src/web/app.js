@@ -285,12 +285,16 @@ const here = () => sessions.get(ui.s);
 const hrefOf = (s, st, tab = 'new') => '#/s/' + uri(s) +
 	(st ? `/r/${st}/${tab}` : '');
 function go(to, push) {
+	if (push)
+		history.pushState(null, '');
 	Object.assign(ui, to);
-	const at = hrefOf(ui.s ?? '', ui.r, ui.tab) + (ui.q ? '?q=' +
-		uri(ui.q) : '');
+	touch('address', ...ALL);
+}
+function paintAddress() {
+	const at = hrefOf(ui.s ?? '', ui.r, ui.tab) + (ui.q ? '?q=' + uri(ui.q) : '');
+
 	if (location.hash !== at)
-		history[push ? 'pushState' : 'replaceState'](null, '', at);
-	touch(...ALL);
+		history.replaceState(null, '', at);
 }
 function route() {
 	const m = /^#\/s\/([^/?]*)(?:\/r\/([^/?]+))?(?:\/(\w+))?(?:\?q=(.*))?$/
@@ -1130,21 +1134,23 @@ on(document, 'keydown', (e) => {
 /* -- painting -- */
 
 const stale = new Set(), ALL = ['top', 'rail', 'list', 'detail'];
-let frame = 0;
+let frame = 0, slow = 0;	/* what a long painting costs is paid in rest */
 function touch(...parts) {
 	parts.forEach((p) => stale.add(p));
-	frame ||= requestAnimationFrame(paint);
+	frame ||= setTimeout(requestAnimationFrame, slow, paint);
 }
 function paint() {
-	const is = new Set(stale);
+	const is = new Set(stale), began = performance.now();
 
-	cancelAnimationFrame(frame);
 	frame = 0;
 	stale.clear();
-	for (const [part, f] of [['top', paintTop], ['rail', paintRail], ['list', paintList],
-	    ['rows', drawRows], ['detail', paintDetail], ['live', paintLive]])
+	for (const [part, f] of [['address', paintAddress], ['top', paintTop],
+	    ['rail', paintRail], ['list', paintList], ['rows', drawRows],
+	    ['detail', paintDetail], ['live', paintLive]])
 		if (is.has(part))
 			f();
+	slow = (performance.now() - began) * 3;
+	slow = slow > 60 ? slow : 0;
 }
 
 $('origin').textContent = location.origin;
