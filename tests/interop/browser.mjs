@@ -72,8 +72,9 @@ export const at = (session, id, tab = 'new') =>
 // Opens a step by its address; its tab's text, once the tab is painted.
 export async function show(page, session, id, tab = 'new') {
 	await page.evaluate((hash) => location.hash = hash, at(session, id, tab));
-	await until(page, (key) => document.querySelector('#panel').dataset.is ===
-		key, id + tab, `${tab} of ${id}`);
+	await until(page, ([id, tab]) => document.querySelector('#panel').dataset
+		.is === id + tab && document.querySelector('#head').innerText
+		.includes(id), [id, tab], `${tab} of ${id}`);
 	return textOf(page, '#panel');
 }
 export const rows = (page) => page.$$eval('#list [role=option]', (all) =>

@@ -13,8 +13,8 @@ let serial = 0;
 
 // The model of an Upstream.
 export function script(body) {
-	const system = JSON.stringify(body.messages.filter((m) =>
-		m.role === 'system' || m.role === 'developer'));
+	const system = JSON.stringify([body.system, body.messages.filter((m) =>
+		m.role === 'system' || m.role === 'developer')]);
 	const mark = /\[mark (\d+)\]/.exec(system)?.[1];
 
 	return answers.get(mark)?.shift() ?? { text: 'Nothing was scripted.' };
@@ -100,7 +100,7 @@ export class Talk {
 			method: 'POST', headers: this.headers(head), body: this.sent,
 			signal: this.signal });
 		const out = { status: r.status, id: r.headers.get('request-id'),
-			content: [], text: '' };
+			content: [], text: '', raw: '' };
 		if (r.status !== 200) {
 			out.text = await r.text();
 			return out;
@@ -130,6 +130,7 @@ async function take(r, out, onText) {
 		for await (const part of r.body.pipeThrough(
 			new TextDecoderStream())) {
 			rest += part;
+			out.raw += part;
 			const events = rest.split('\n\n');
 			rest = events.pop();
 			for (const e of events) {

@@ -679,60 +679,6 @@ static void run_stalls(void)
 	T(up_closed(GONE_MS), "a stall: the connection is closed");
 }
 
-/* ---- silence ------------------------------------------------------------ */
-
-static int readable(int fd, int64_t until)
-{
-	struct pollfd p = { fd, POLLIN, 0 };
-	int64_t left = until - now_ms();
-
-	return poll(&p, 1, left > 0 ? (int)left : 0) > 0;
-}
-
-/* AN section 5.3 and 5.4: a model that thinks long before its first word, and
- * one that falls silent inside. */
-static void run_quiet(void)
-{
-	int slow, mute, slow_up, mute_up;
-	int64_t began;
-
-	mute = ask(1);
-	T(up_next(SOON_MS), "quiet: asked");
-	mute_up = up.fd;
-	up.fd = -1;
-	say_start(mute_up);
-	answer_start();
-	T(answer_until(mute, "hello ") && answer_until(mute, "event: ping"),
-	    "AN 5.3 a ping behind message_start");
-	slow = ask(1);
-	T(up_next(SOON_MS), "quiet: asked again");
-	slow_up = up.fd;
-	up.fd = -1;
-	say(slow_up, stream_head);
-	began = now_ms();
-	T(!readable(slow, began + 7000), "AN 5.4 nothing is promised yet");
-	T(!readable(mute, 0), "AN 5.3 no ping before its time");
-	T(readable(slow, began + 9500), "AN 5.4 after 8 s it is");
-	answer_start();
-	T(answer_until(slow, "event: ping") &&
-	    has(buf_str(&answer.in), "message_start"), "AN 5.4 a start");
-	say_chunk(slow_up, hello);
-	say_rest(slow_up);
-	answer_read(&slow);
-	T(answer_streamed(), "AN 5.4 and its words: %s", got());
-
-	T(readable(mute, began + 11500), "AN 5.3 a ping after 10 s");
-	T(now_ms() >= began + 9000, "AN 5.3 and no sooner");
-	answer_start();
-	T(answer_until(mute, "event: ping"), "AN 5.3 it is one");
-	say_rest(mute_up);
-	T(answer_until(mute, "world") && answer_until(mute, "message_stop"),
-	    "AN 5.3 and the stream goes on");
-	fd_end(&mute, 0);
-	fd_end(&mute_up, 0);
-	fd_end(&slow_up, 0);
-}
-
 /* ---- a client that doesn't read ----------------------------------------- */
 
 static long rss_kb(void)
@@ -1098,7 +1044,6 @@ static const struct group groups[] = {
 	{ "clients", run_clients, { NULL } },
 	{ "stalls", run_stalls, { "FIRST_BYTE_TIMEOUT=0.5",
 	    "IDLE_TIMEOUT=0.5", NULL } },
-	{ "quiet", run_quiet, { NULL } },
 	{ "flood", run_flood, { NULL } },
 	{ "ends", run_ends, { "OPENAI_FLAGS=context=8192", NULL } },
 	{ "keys", run_keys, { "PROXY_API_KEY=right-key", NULL } },
