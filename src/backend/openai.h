@@ -2,6 +2,7 @@
  *
  * openai.c         profiles, flags, the request head, what is learned
  * openai_encode.c  canonical request -> chat.completions body
+ * openai_effort.c  how long to think
  * openai_turns.c   whose turn it is, which result answers which call
  * openai_messages.c  turns -> messages
  * openai_assistant.c  the assistant's among them

@@ -42,7 +42,7 @@ void openai_key_end(struct enc *e, struct str name, size_t mark)
 		e->b.n = mark;
 }
 
-static void put_raw(struct enc *e, struct str name, struct str value)
+void openai_put_raw(struct enc *e, struct str name, struct str value)
 {
 	size_t mark = openai_key(e, name);
 
@@ -50,208 +50,12 @@ static void put_raw(struct enc *e, struct str name, struct str value)
 	openai_key_end(e, name, mark);
 }
 
-/* A field that an upstream may refuse: whether to send it now. */
-static int may_send(struct enc *e, enum openai_param p)
+int openai_may_send(struct enc *e, enum openai_param p)
 {
 	if (openai_refused(e->c, p))
 		return 0;
 	e->sent->sent_params |= 1u << p;
 	return 1;
-}
-
-/* ---- reasoning (4.1) ---- */
-
-#define L(level) (1u << EFFORT_##level)
-
-static const char *const effort_names[] = {
-	[EFFORT_NONE] = "none", [EFFORT_MINIMAL] = "minimal",
-	[EFFORT_LOW] = "low", [EFFORT_MEDIUM] = "medium",
-	[EFFORT_HIGH] = "high", [EFFORT_XHIGH] = "xhigh", [EFFORT_MAX] = "max"
-};
-
-/* OA-60 */
-static enum effort level_of(const struct request *r)
-{
-	switch (r->thinking) {
-	case THINKING_DISABLED:
-	case THINKING_BETWEEN_TOOLS:
-		return EFFORT_NONE;
-	case THINKING_ENABLED:
-		if (r->effort != EFFORT_UNSET)
-			return r->effort;
-		return r->thinking_budget < 4096 ? EFFORT_LOW :
-		    r->thinking_budget < 16384 ? EFFORT_MEDIUM :
-		    r->thinking_budget < 32768 ? EFFORT_HIGH : EFFORT_XHIGH;
-	case THINKING_ABSENT:
-	case THINKING_ADAPTIVE:
-		break;
-	}
-	return r->effort;
-}
-
-/* The nearest accepted level below, else the nearest above. */
-static enum effort nearest(enum effort level, unsigned accepted)
-{
-	unsigned i;
-
-	for (i = level; i > EFFORT_UNSET; i--)
-		if (accepted >> i & 1)
-			return (enum effort)i;
-	for (i = level; i <= EFFORT_MAX; i++)
-		if (accepted >> i & 1)
-			return (enum effort)i;
-	return EFFORT_UNSET;
-}
-
-/* OA-61's rows for OpenAI. */
-static enum effort openai_level(struct enc *e, enum effort level)
-{
-	int v = openai_gpt_version(e->c->model);
-	unsigned accepted = L(LOW) | L(MEDIUM) | L(HIGH);
-
-	if (!openai_is_reasoning(e->c->model) &&
-	    !openai_refused(e->c, PARAM_EFFORT_NONE))
-		return EFFORT_UNSET;
-	if (e->ntools && (openai_refused(e->c, PARAM_EFFORT_NONE) ||
-	    (v >= 54 && e->flags->tools_reasoning_drop))) {
-		if (level != EFFORT_NONE && level != EFFORT_UNSET)
-			note(e->c->notes, NOTE_CHANGED,
-			    S("output_config.effort"), S("this model takes "
-			    "tools on this API only without reasoning"));
-		return EFFORT_NONE;
-	}
-	if (v == 50)
-		accepted |= L(MINIMAL);
-	if (v >= 51)
-		accepted |= L(NONE);
-	if (v >= 52)
-		accepted |= L(XHIGH);
-	return level == EFFORT_UNSET ? level : nearest(level, accepted);
-}
-
-static enum effort effort_level(struct enc *e, enum effort level)
-{
-	unsigned accepted = L(NONE) | L(LOW) | L(MEDIUM) | L(HIGH);
-
-	if (e->flags->profile == P_OPENAI)
-		return openai_level(e, level);
-	if (level == EFFORT_UNSET)
-		return level;
-	switch (e->flags->profile) {
-	case P_GEMINI:
-		accepted |= L(MINIMAL);
-		if (str_ifind(e->c->model, S("pro")) < e->c->model.n)
-			accepted &= ~L(NONE);
-		break;
-	case P_OLLAMA:
-		/* It reads minimal as low, and xhigh as max. */
-		if (level == EFFORT_MINIMAL || level == EFFORT_XHIGH)
-			return level == EFFORT_MINIMAL ? EFFORT_LOW :
-			    EFFORT_MAX;
-		accepted |= L(MAX);
-		break;
-	default:
-		break;
-	}
-	return nearest(level, accepted);
-}
-
-static void put_effort(struct enc *e, enum effort level)
-{
-	size_t mark;
-
-	if (level == EFFORT_UNSET || !may_send(e, PARAM_REASONING_EFFORT))
-		return;
-	e->effort = level;
-	mark = openai_key(e, S("reasoning_effort"));
-	json_quote(&e->b, str_of(effort_names[level]));
-	openai_key_end(e, S("reasoning_effort"), mark);
-}
-
-static int shows(const struct request *r)
-{
-	return r->thinking == THINKING_ENABLED ||
-	    r->thinking == THINKING_ADAPTIVE;
-}
-
-static int is_maker(const struct enc *e, struct str name)
-{
-	return str_ifind(e->c->model, name) < e->c->model.n;
-}
-
-/* Models that OpenRouter can give a budget, and that know cache marks. */
-static int is_claude_or_gemini(const struct enc *e)
-{
-	return is_maker(e, S("claude")) || is_maker(e, S("gemini"));
-}
-
-static void put_openrouter(struct enc *e, enum effort level)
-{
-	size_t mark;
-
-	if (level == EFFORT_UNSET || !may_send(e, PARAM_REASONING_EFFORT))
-		return;
-	e->effort = level;
-	mark = openai_key(e, S("reasoning"));
-	if (level == EFFORT_NONE) {
-		buf_put(&e->b, S("{\"enabled\":false}"));
-	} else if (e->req->thinking == THINKING_ENABLED &&
-	    e->req->effort == EFFORT_UNSET && is_claude_or_gemini(e)) {
-		buf_put(&e->b, S("{\"max_tokens\":"));
-		buf_int(&e->b, e->req->thinking_budget);
-		buf_chr(&e->b, '}');
-	} else {
-		level = nearest(level, L(MINIMAL) | L(LOW) | L(MEDIUM) |
-		    L(HIGH) | L(XHIGH));
-		buf_put(&e->b, S("{\"effort\":"));
-		json_quote(&e->b, str_of(effort_names[level]));
-		buf_chr(&e->b, '}');
-	}
-	openai_key_end(e, S("reasoning"), mark);
-}
-
-static void put_deepseek(struct enc *e, enum effort level)
-{
-	if (level == EFFORT_UNSET)
-		return;
-	put_raw(e, S("thinking"), level == EFFORT_NONE ?
-	    S("{\"type\":\"disabled\"}") : S("{\"type\":\"enabled\"}"));
-	if (level != EFFORT_NONE)
-		put_effort(e, nearest(level, L(HIGH) | L(MAX)));
-}
-
-static void put_thinking(struct enc *e)
-{
-	enum effort level = level_of(e->req);
-
-	switch (e->flags->reasoning_in) {
-	case REASONING_IN_NONE:
-		if (level != EFFORT_UNSET)
-			note(e->c->notes, NOTE_DROPPED, S("thinking"),
-			    S("this backend has no control of reasoning"));
-		return;
-	case REASONING_IN_EFFORT:
-		put_effort(e, effort_level(e, level));
-		if (e->flags->profile == P_GEMINI && shows(e->req) &&
-		    !openai_refused(e->c, PARAM_REASONING_EFFORT))
-			put_raw(e, S("extra_body"), S("{\"google\":"
-			    "{\"thinking_config\":"
-			    "{\"include_thoughts\":true}}}"));
-		return;
-	case REASONING_IN_OPENROUTER:
-		put_openrouter(e, level);
-		return;
-	case REASONING_IN_DEEPSEEK:
-		put_deepseek(e, level);
-		return;
-	case REASONING_IN_TEMPLATE:
-		if (level != EFFORT_UNSET && e->flags->template_thinking)
-			put_raw(e, S("chat_template_kwargs"),
-			    level == EFFORT_NONE ?
-			    S("{\"enable_thinking\":false}") :
-			    S("{\"enable_thinking\":true}"));
-		return;
-	}
 }
 
 /* ---- limits, sampling, stops ---- */
@@ -307,8 +111,8 @@ static size_t put_max(struct enc *e)
 static void put_number(struct enc *e, enum openai_param p, struct str name,
     struct str value)
 {
-	if (value.n && may_send(e, p))
-		put_raw(e, name, value);
+	if (value.n && openai_may_send(e, p))
+		openai_put_raw(e, name, value);
 }
 
 /* OA-10, OA-11: models that reason want both left alone, unless they are
@@ -337,7 +141,7 @@ static void put_stops(struct enc *e)
 	size_t i, mark;
 
 	if (!e->flags->stop_upstream || e->req->nstops == 0 ||
-	    openai_is_reasoning(e->c->model) || !may_send(e, PARAM_STOP))
+	    openai_is_reasoning(e->c->model) || !openai_may_send(e, PARAM_STOP))
 		return;
 	mark = openai_key(e, S("stop"));
 	for (i = 0; i < e->req->nstops && i < STOPS_MAX; i++) {
@@ -377,7 +181,7 @@ static void put_identity(struct enc *e)
 	struct str session = { NULL, 0 };
 
 	if (e->flags->profile == P_OPENAI) {
-		if (!may_send(e, PARAM_USER))
+		if (!openai_may_send(e, PARAM_USER))
 			return;
 		if (e->c->client)
 			session = http_field(e->c->client,
@@ -390,7 +194,7 @@ static void put_identity(struct enc *e)
 		else
 			put_short(e, S("prompt_cache_key"), e->req->user_id);
 	} else if (e->flags->send_user && e->req->user_id.raw.n &&
-	    may_send(e, PARAM_USER)) {
+	    openai_may_send(e, PARAM_USER)) {
 		put_short(e, S("user"), e->req->user_id);
 	}
 }
@@ -418,7 +222,7 @@ static void put_format(struct enc *e)
 	size_t mark;
 
 	if (!has_format(e) || e->flags->schema_out == SCHEMA_OUT_NONE ||
-	    !may_send(e, PARAM_RESPONSE_FORMAT))
+	    !openai_may_send(e, PARAM_RESPONSE_FORMAT))
 		return;
 	mark = openai_key(e, S("response_format"));
 	if (e->flags->schema_out == SCHEMA_OUT_JSON_OBJECT) {
@@ -438,10 +242,12 @@ static void put_stream(struct enc *e)
 	struct call *c = e->c;
 
 	c->upstream_stream = e->req->stream || e->flags->always_stream;
-	put_raw(e, S("stream"), c->upstream_stream ? S("true") : S("false"));
+	openai_put_raw(e, S("stream"), c->upstream_stream ? S("true") :
+	    S("false"));
 	if (c->upstream_stream && e->flags->stream_options &&
-	    may_send(e, PARAM_STREAM_OPTIONS))
-		put_raw(e, S("stream_options"), S("{\"include_usage\":true}"));
+	    openai_may_send(e, PARAM_STREAM_OPTIONS))
+		openai_put_raw(e, S("stream_options"),
+		    S("{\"include_usage\":true}"));
 }
 
 /* The last message is the beginning of the answer (OA-47). */
@@ -453,8 +259,8 @@ static void put_prefill(struct enc *e)
 		return;
 	switch (e->flags->profile) {
 	case P_VLLM:
-		put_raw(e, S("add_generation_prompt"), S("false"));
-		put_raw(e, S("continue_final_message"), S("true"));
+		openai_put_raw(e, S("add_generation_prompt"), S("false"));
+		openai_put_raw(e, S("continue_final_message"), S("true"));
 		return;
 	case P_LLAMACPP:
 	case P_OPENROUTER:
@@ -519,17 +325,17 @@ static size_t put_body(struct enc *e)
 	buf_chr(&e->b, '{');
 	put_model(e);
 	max_at = put_max(e);
-	put_thinking(e);
+	openai_put_thinking(e);
 	put_sampling(e);
 	put_stops(e);
 	if (e->flags->profile == P_OPENAI && e->req->standard_only &&
-	    may_send(e, PARAM_SERVICE_TIER))
-		put_raw(e, S("service_tier"), S("\"default\""));
+	    openai_may_send(e, PARAM_SERVICE_TIER))
+		openai_put_raw(e, S("service_tier"), S("\"default\""));
 	put_identity(e);
 	openai_put_tools(e);
 	if (e->ntools && e->req->no_parallel && e->flags->parallel_flag &&
-	    may_send(e, PARAM_PARALLEL))
-		put_raw(e, S("parallel_tool_calls"), S("false"));
+	    openai_may_send(e, PARAM_PARALLEL))
+		openai_put_raw(e, S("parallel_tool_calls"), S("false"));
 	put_format(e);
 	put_messages(e);
 	put_prefill(e);
@@ -657,7 +463,7 @@ static int plan(struct enc *e)
 		r = openai_plan_tools(e);
 	plan_format(e);
 	e->marks = e->flags->cache_marks &&
-	    e->flags->profile == P_OPENROUTER && is_claude_or_gemini(e);
+	    e->flags->profile == P_OPENROUTER && openai_is_claude_or_gemini(e);
 	return r;
 }
 
@@ -718,7 +524,7 @@ int openai_encode(struct call *c)
 	c->upstream_stream = 0;
 	if (c->kind == CALL_MODELS)
 		return OK;
-	e.sent->show_reasoning = !shows(c->req) &&
+	e.sent->show_reasoning = !openai_shows(c->req) &&
 	    !e.flags->show_reasoning_always ? 0 :
 	    c->req->display == DISPLAY_OMITTED ? 2 : 1;
 	r = plan(&e);

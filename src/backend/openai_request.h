@@ -134,6 +134,17 @@ int openai_readable(const struct block *b);
  * back if extra_body has one of that name (OA-28). */
 size_t openai_key(struct enc *e, struct str name);
 void openai_key_end(struct enc *e, struct str name, size_t mark);
+void openai_put_raw(struct enc *e, struct str name, struct str value);
+/* A field that an upstream may refuse: whether to send it now. */
+int openai_may_send(struct enc *e, enum openai_param p);
+
+/* ---- openai_effort.c ---- */
+
+void openai_put_thinking(struct enc *e);	/* the fields, and e->effort */
+/* Whether the client wants to see the model think (OA-64). */
+int openai_shows(const struct request *r);
+/* Models that OpenRouter can give a budget, and that know cache marks. */
+int openai_is_claude_or_gemini(const struct enc *e);
 
 /* Counts what was written since `from` as text of a JSON string: to the byte
  * where a count is all that is asked for, else nearly, as the estimate only
