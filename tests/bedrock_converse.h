@@ -23,7 +23,8 @@ struct conv {
 	struct fault fault;
 	struct arena a;
 	struct json doc, out;
-	size_t room;		/* of the arena once the request is read; 0: all */
+	size_t room;		/* of the arena when the request was read;
+				 * 0: all of it */
 	char text[CONV_TEXT];
 	_Alignas(16) char memory[CONV_ARENA];
 };

@@ -465,8 +465,9 @@ static void put_turn(struct enc *e, size_t i)
 	/* System text alone is no turn of the user's. */
 	if (e->b.n == start || (t->n == 0 && i == 0)) {
 		bedrock_put_line(e, t->filler);
-		note(e->c->notes, NOTE_ADDED, S("messages.content"),
-		    S("a message without content got a text"));
+		if (!t->made)
+			note(e->c->notes, NOTE_ADDED, S("messages.content"),
+			    S("a message without content got a text"));
 	}
 	buf_put(&e->b, S("]}"));
 	e->tokens += 8;

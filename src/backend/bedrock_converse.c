@@ -10,7 +10,10 @@
 #include "bedrock_request.h"
 
 enum {
+	ADAPTIVE_SINCE = 45,	/* the last Claude without: 4.5 */
 	BUDGET_MIN = 1024,	/* tokens of thinking (BR-50) */
+	BUDGET_LOW = 4096, BUDGET_MEDIUM = 16384,
+	BUDGET_HIGH = 31999,	/* what clients send those models themselves */
 	NOVA_STOPS = 4
 };
 
@@ -45,9 +48,13 @@ int bedrock_stripped(struct enc *e, struct str path)
 int bedrock_add_beta(struct enc *e, struct str flag)
 {
 	struct str as = flag;
+	unsigned carries = 0;
 	size_t i;
 
-	if (!e->claude || !bedrock_beta(e->c, &e->st->model, 1, flag, &as))
+	if (e->claude)
+		carries = (unsigned)bedrock_beta(e->c, &e->st->model, 1,
+		    flag, &as);
+	if (!carries)
 		return 0;
 	for (i = 0; i < e->nbetas; i++)
 		if (str_eq(e->betas[i], as))
@@ -55,6 +62,7 @@ int bedrock_add_beta(struct enc *e, struct str flag)
 	if (e->nbetas == BETAS_MAX)
 		return 0;
 	e->betas[e->nbetas++] = as;
+	e->carried |= carries;
 	return 1;
 }
 
@@ -130,10 +138,28 @@ static int lost_reasoning(const struct enc *e)
 	    t->parts[0].b->type != B_REDACTED_THINKING;
 }
 
+/* Models that know neither adaptive thinking nor other new kinds of it. A
+ * client that believes to talk to a newer one doesn't recover from their
+ * refusal, so they get a budget instead. */
+static int is_old(const struct enc *e)
+{
+	return e->st->model.version && e->st->model.version <= ADAPTIVE_SINCE;
+}
+
+static int64_t budget_of(const struct request *r)
+{
+	if (r->thinking == THINKING_ENABLED)
+		return r->thinking_budget;
+	return r->effort == EFFORT_UNSET || r->effort > EFFORT_MEDIUM ?
+	    BUDGET_HIGH : r->effort == EFFORT_MEDIUM ? BUDGET_MEDIUM :
+	    BUDGET_LOW;
+}
+
 /* Whether Claude's field is sent; e->budget in it. */
 static int keeps_thinking(struct enc *e)
 {
 	const struct request *r = e->req;
+	int64_t budget = budget_of(r);
 
 	if (r->thinking == THINKING_ABSENT)
 		return 0;
@@ -142,9 +168,15 @@ static int keeps_thinking(struct enc *e)
 		    S("this model has none that can be turned on"));
 	if (bedrock_stripped(e, S("thinking")))
 		return 0;
-	if (r->thinking != THINKING_ENABLED)
+	if (is_old(e) && (r->thinking == THINKING_ADAPTIVE ||
+	    r->thinking == THINKING_BETWEEN_TOOLS))
+		note(e->c->notes, NOTE_CHANGED, S("thinking.type"),
+		    S("this model knows enabled and disabled only"));
+	else if (r->thinking != THINKING_ENABLED)
 		return 1;
-	e->budget = r->thinking_budget;
+	if (!is_on(r))
+		return 1;
+	e->budget = budget;
 	if (e->max_tokens >= 0 && e->budget >= e->max_tokens)
 		e->budget = e->max_tokens - 1;
 	if (e->budget < BUDGET_MIN)
@@ -153,7 +185,7 @@ static int keeps_thinking(struct enc *e)
 	if (lost_reasoning(e))
 		return bedrock_dropped(e, S("thinking"), S("the turn was begun "
 		    "without thinking of this model's"));
-	if (e->budget != r->thinking_budget)
+	if (e->budget != budget)
 		note(e->c->notes, NOTE_CLAMPED, S("thinking.budget_tokens"),
 		    S("must be less than max_tokens"));
 	return 1;
@@ -165,7 +197,8 @@ static void plan_effort(struct enc *e)
 
 	if (r->effort == EFFORT_UNSET)
 		return;
-	if (!(e->can & CAN_EFFORT) || bedrock_stripped(e, S("output_config.effort")) ||
+	if (!(e->can & CAN_EFFORT) ||
+	    bedrock_stripped(e, S("output_config.effort")) ||
 	    (e->can & CAN_EFFORT_BETA &&
 	    !bedrock_add_beta(e, S("effort-2025-11-24")))) {
 		bedrock_dropped(e, S("output_config.effort"),
@@ -225,33 +258,52 @@ static const char *effort_name(enum effort level)
 	return names[level];
 }
 
-/* The client's own, but for the budget and for what was refused before. */
+/* A member of the client's own, unless it is of no use. */
+static void put_thinking_member(struct enc *e, struct jstr key, struct jv v)
+{
+	char path[LEARNED_PATH];
+	struct buf b = buf_on(path, sizeof path);
+
+	buf_put(&b, S("thinking."));
+	buf_put(&b, key.raw);
+	if (jstr_eq(key, S("type")) || jstr_eq(key, S("budget_tokens")) ||
+	    bedrock_stripped(e, buf_str(&b)))
+		return;
+	if (e->req->display == DISPLAY_UPDATES && jstr_eq(key, S("display")) &&
+	    !(e->carried & BETA_UPDATES)) {
+		bedrock_dropped(e, S("thinking.display"),
+		    S("its beta isn't sent"));
+		return;
+	}
+	bedrock_comma(e);
+	buf_chr(&e->b, '"');
+	json_put(&e->b, key);
+	buf_put(&e->b, S("\":"));
+	json_put(&e->b, (struct jstr){ json_raw(v) });
+}
+
 static void put_thinking(struct enc *e)
 {
-	struct json_iter it = json_iter(json_get(e->req->json,
-	    S("thinking")));
-	char path[LEARNED_PATH];
-	struct buf b;
+	struct jv v = json_get(e->req->json, S("thinking"));
+	struct json_iter it = json_iter(v);
 
 	if (!e->thinking)
 		return;
 	bedrock_key(e, S("thinking"));
-	buf_chr(&e->b, '{');
-	while (json_next(&it)) {
-		b = buf_on(path, sizeof path);
-		buf_put(&b, S("thinking."));
-		buf_put(&b, it.key.raw);
-		if (bedrock_stripped(e, buf_str(&b)))
-			continue;
-		bedrock_comma(e);
-		buf_chr(&e->b, '"');
-		json_put(&e->b, it.key);
-		buf_put(&e->b, S("\":"));
-		if (jstr_eq(it.key, S("budget_tokens")) && e->budget)
-			buf_int(&e->b, e->budget);
-		else
-			json_put(&e->b, (struct jstr){ json_raw(it.value) });
+	buf_put(&e->b, S("{\"type\":\""));
+	if (e->budget)
+		buf_put(&e->b, S("enabled"));
+	else if (is_old(e))
+		buf_put(&e->b, S("disabled"));
+	else
+		json_put(&e->b, json_str(json_get(v, S("type"))));
+	buf_chr(&e->b, '"');
+	if (e->budget) {
+		bedrock_key(e, S("budget_tokens"));
+		buf_int(&e->b, e->budget);
 	}
+	while (json_next(&it))
+		put_thinking_member(e, it.key, it.value);
 	buf_chr(&e->b, '}');
 }
 
@@ -376,8 +428,8 @@ static void put_sampling(struct enc *e)
 		bedrock_key(e, S("topP"));
 		buf_put(&e->b, r->top_p);
 	} else if (r->top_p.n) {
-		bedrock_dropped(e, S("top_p"), S("this model doesn't take it, or not "
-		    "with temperature or thinking"));
+		bedrock_dropped(e, S("top_p"), S("this model doesn't take it, "
+		    "or not with temperature or thinking"));
 	}
 }
 

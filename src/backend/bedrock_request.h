@@ -40,6 +40,7 @@ struct turn {
 	size_t n;
 	size_t calls;		/* sent as calls */
 	struct str filler;	/* what it says if it says nothing */
+	int made;		/* not the client's: said so already */
 };
 
 /* A tool under the name that the service takes. t NULL: the history has it,
@@ -79,11 +80,12 @@ struct enc {
 	int schema_in_text;	/* the answer's schema goes into `system` */
 	struct str betas[BETAS_MAX];
 	size_t nbetas;
+	unsigned carried;	/* what they allow: BETA_ bits */
 
 	struct buf b;		/* the body */
 	size_t marks;		/* cache points written */
 	size_t skip;		/* those still to be left out in messages */
-	int short_mark;		/* one was for 5 minutes: no longer one may follow */
+	int short_mark;		/* one was for 5 minutes: none may be longer */
 	size_t texts, documents;	/* elements of the message in hand */
 	struct str lead;	/* goes in front of the next text */
 	struct str names[NAMES_KEPT];

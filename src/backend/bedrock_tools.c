@@ -92,8 +92,8 @@ static int is_native(struct enc *e, const struct tool *t)
 		bedrock_add_beta(e, S("computer-use-2025-01-24"));
 		return e->claude;
 	case TOOL_COMPUTER:
-		return bedrock_add_beta(e, jstr_eq(t->type, S("computer_20251124")) ?
-		    S("computer-use-2025-11-24") :
+		return bedrock_add_beta(e, jstr_eq(t->type,
+		    S("computer_20251124")) ? S("computer-use-2025-11-24") :
 		    S("computer-use-2025-01-24"));
 	case TOOL_MEMORY:
 		return bedrock_add_beta(e, S("context-management-2025-06-27"));
@@ -241,8 +241,9 @@ static void put_schema(struct enc *e, struct jv schema)
 			continue;
 		if (e->nova && !jstr_eq(it.key, S("properties")) &&
 		    !jstr_eq(it.key, S("required"))) {
-			bedrock_dropped(e, S("tools.input_schema"), S("this model "
-			    "takes type, properties and required only"));
+			bedrock_dropped(e, S("tools.input_schema"), S("this "
+			    "model takes type, properties and required "
+			    "only"));
 			continue;
 		}
 		buf_put(&e->b, S(",\""));
@@ -297,7 +298,8 @@ static void put_tool(struct enc *e, const struct sent_tool *s)
 	    !bedrock_stripped(e, S("tools.#.strict")))
 		buf_put(&e->b, S(",\"strict\":true"));
 	else if (t->strict)
-		bedrock_dropped(e, S("tools.strict"), S("this model doesn't take it"));
+		bedrock_dropped(e, S("tools.strict"),
+		    S("this model doesn't take it"));
 	buf_put(&e->b, S("}}"));
 	if (e->can & CAN_CACHE_TOOLS)
 		bedrock_put_mark(e, t->cache);

@@ -308,15 +308,17 @@ static int add_blocks(struct enc *e, const struct message *m,
 	return OK;
 }
 
-static int says(const struct message *m)
+static int says(struct enc *e, const struct message *m)
 {
-	size_t i;
+	size_t i, texts = 0;
 
-	for (i = 0; i < m->n; i++)
-		if (m->blocks[i].type == B_TEXT &&
-		    !bedrock_blank(m->blocks[i].text))
-			return 1;
-	return 0;
+	for (i = 0; i < m->n; i++) {
+		texts += m->blocks[i].type == B_TEXT &&
+		    !bedrock_blank(m->blocks[i].text);
+		if (m->blocks[i].type == B_TOOL_REMOVAL)
+			drop(e, S("tool_removal"), S("the tool stays listed"));
+	}
+	return texts != 0;
 }
 
 /* A system message in the middle becomes text of the user's turn beside it,
@@ -324,7 +326,7 @@ static int says(const struct message *m)
 static void add_system(struct enc *e, const struct message *m,
     struct part **at, int user_follows)
 {
-	if (!says(m) || (m->clear_at_next_user && user_follows))
+	if (!says(e, m) || (m->clear_at_next_user && user_follows))
 		return;
 	note(e->c->notes, NOTE_CHANGED, S("messages.role"),
 	    S("system messages become <system-reminder> text of the user"));
@@ -461,7 +463,8 @@ static int pair_all(struct enc *e)
 
 static void mend_ends(struct enc *e)
 {
-	struct turn goes_on = { .role = ROLE_USER, .filler = S("(continue)") };
+	struct turn goes_on = { .role = ROLE_USER, .filler = S("(continue)"),
+	    .made = 1 };
 	struct turn *last;
 
 	if (e->nturns == 0) {

@@ -238,7 +238,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		w.a.end = w.a.cur + 16 * (size_t)data[1];
 	r = bedrock_converse(&w.c, &w.st);
 	w.a.end = w.memory + CONV_ARENA;
-	assert(r == OK || r == E_FAULT || r == CALL_DONE || (r == E_FULL && data[1] & 2));
+	assert(r == OK || r == E_FAULT || r == CALL_DONE ||
+	    (r == E_FULL && data[1] & 2));
 	assert(r != E_FAULT || w.c.fault.status == 400);
 	if (r != OK && r != CALL_DONE)
 		return 0;

@@ -176,6 +176,34 @@ static void test_thinking(void)
 		{ "BR-50 budget under 1024", CLAUDE_45, "'max_tokens':1000,"
 		    "'thinking':{'type':'enabled','budget_tokens':5000}",
 		    ADDITIONAL, NULL, "dropped thinking" },
+		{ "adaptive, of a model that isn't", CLAUDE_45, "'max_tokens':"
+		    "64000,'thinking':{'type':'adaptive','display':'omitted'}",
+		    ADDITIONAL, "{'thinking':{'type':'enabled',"
+		    "'budget_tokens':31999,'display':'omitted'}}",
+		    "changed thinking.type" },
+		{ "adaptive, by effort", CLAUDE_40, "'max_tokens':"
+		    "64000,'thinking':{'type':'adaptive'},'output_config':"
+		    "{'effort':'medium'}", ADDITIONAL ".thinking",
+		    "{'type':'enabled','budget_tokens':16384}", NULL },
+		{ "adaptive, with little room", CLAUDE_45, "'max_tokens':900,"
+		    "'thinking':{'type':'adaptive'}", ADDITIONAL, NULL,
+		    "dropped thinking" },
+		{ "between_tools is off", CLAUDE_45, "'thinking':{'type':"
+		    "'between_tools'}", ADDITIONAL ".thinking",
+		    "{'type':'disabled'}", "changed thinking.type" },
+		{ "newer ones know both", CLAUDE_46, "'thinking':{'type':"
+		    "'between_tools'}", ADDITIONAL ".thinking",
+		    "{'type':'between_tools'}", NULL },
+		{ "display needs its beta", CLAUDE_5, "'thinking':{'type':"
+		    "'adaptive','display':'updates'}", ADDITIONAL,
+		    "{'thinking':{'type':'adaptive'}}",
+		    "dropped thinking.display" },
+		{ "display with its beta", CLAUDE_5, "'betas':"
+		    "['thinking-display-updates-2026-08-18'],'thinking':"
+		    "{'type':'adaptive','display':'updates'}", ADDITIONAL,
+		    "{'thinking':{'type':'adaptive','display':'updates'},"
+		    "'anthropic_beta':['thinking-display-updates-2026-08-18']}"
+		    , NULL },
 		{ "7.1 thinking of old ones",
 		    "anthropic.claude-3-haiku-20240307-v1:0",
 		    "'thinking':{'type':'enabled','budget_tokens':2000}",
