@@ -14,6 +14,8 @@ enum {
 	WORD = 1,		/* may stand in a key */
 	START = 2,		/* a shape may begin with it, at a word's start */
 	KNOWN = 4,		/* a known value begins with it, anywhere */
+	BREAK = 8,		/* of a word, but one may begin behind it */
+	ESCAPE = 16,		/* a backslash */
 	SECRET_MIN = 6,		/* a placeholder such as "none" is no secret */
 	JWT_DOT = 200,		/* the first dot comes within so many bytes */
 	BEARER_MIN = 12, BEARER_SURE = 24,
@@ -54,10 +56,40 @@ static const struct shape {
 	{ "nvapi-", RK_API, 12 }, { "r8_", RK_API, 16 }
 };
 
+static size_t pair(const char *two)
+{
+	return (size_t)(unsigned char)two[0] << 8 | (unsigned char)two[1];
+}
+
+static void mark(struct redact_set *set, unsigned char *pairs, int flag,
+    const char *begin)
+{
+	set->byte[(unsigned char)begin[0]] |= (unsigned char)flag;
+	pairs[pair(begin) >> 3] |= (unsigned char)(1 << (pair(begin) & 7));
+}
+
+/* Whether anything begins with these two bytes, or may with this one. */
+static int may_begin(const struct redact *r, struct str s)
+{
+	unsigned char class = r->set->byte[(unsigned char)s.p[0]];
+	size_t at;
+
+	if (r->word)
+		class &= (unsigned char)~START;
+	if (s.n < 2)
+		return 1;
+	at = pair(s.p);
+	return (class & START && r->set->start[at >> 3] >> (at & 7) & 1) ||
+	    (class & KNOWN && r->set->known[at >> 3] >> (at & 7) & 1);
+}
+
 void redact_set_init(struct redact_set *set, const struct str *secrets,
     size_t n)
 {
 	static const char other[] = "-_./+=~";
+	static const char *const more[] = {
+		"ey", "--", "be", "bE", "Be", "BE", "ba", "bA", "Ba", "BA"
+	};
 	size_t i;
 	int c;
 
@@ -69,15 +101,17 @@ void redact_set_init(struct redact_set *set, const struct str *secrets,
 		    (c >= '0' && c <= '9') ||
 		    (c && memchr(other, c, sizeof other - 1)))
 			set->byte[c] = WORD;
+	set->byte['='] |= BREAK;
+	set->byte['/'] |= BREAK;
+	set->byte['\\'] = ESCAPE;
 	for (i = 0; i < COUNT(shapes); i++)
-		set->byte[(unsigned char)shapes[i].begin[0]] |= START;
-	set->byte['e'] |= START;	/* a JWT */
-	set->byte['B'] |= START;	/* Bearer */
-	set->byte['b'] |= START;
-	set->byte['-'] |= START;	/* -----BEGIN */
+		mark(set, set->start, START, shapes[i].begin);
+	/* A JWT, a PEM block, Bearer, Basic. */
+	for (i = 0; i < COUNT(more); i++)
+		mark(set, set->start, START, more[i]);
 	for (i = 0; i < n; i++)
 		if (secrets[i].n >= SECRET_MIN)
-			set->byte[(unsigned char)secrets[i].p[0]] |= KNOWN;
+			mark(set, set->known, KNOWN, secrets[i].p);
 }
 
 void redact_begin(struct redact *r, struct redact_set *set)
@@ -320,6 +354,23 @@ static size_t leave_pem(struct redact *r, struct buf *out, struct str s,
 	return i;
 }
 
+/* Bytes at which nothing can begin: most, so this is where time goes. */
+static size_t plain(struct redact *r, const char *p, size_t n)
+{
+	const unsigned char *byte = r->set->byte;
+	unsigned word = r->word, c = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		c = byte[(unsigned char)p[i]];
+		if (c & (word ? KNOWN | ESCAPE : START | KNOWN | ESCAPE))
+			break;
+		word = (c & (WORD | BREAK)) == WORD;
+	}
+	r->word = word != 0;
+	return i;
+}
+
 /* Takes what can be decided off the front of s. Returns how much. */
 static size_t step(struct redact *r, struct buf *out, struct str s, int final)
 {
@@ -345,6 +396,9 @@ static size_t step(struct redact *r, struct buf *out, struct str s, int final)
 				return i;
 			continue;
 		}
+		i += plain(r, s.p + i, s.n - i);
+		if (i == s.n)
+			break;
 		if (s.p[i] == '\\') {
 			n = escape(str_from(s, i), final);
 			if (n == 0)
@@ -353,8 +407,7 @@ static size_t step(struct redact *r, struct buf *out, struct str s, int final)
 			i += n;
 			continue;
 		}
-		if (byte[(unsigned char)s.p[i]] & (START | KNOWN) &&
-		    (!r->word || byte[(unsigned char)s.p[i]] & KNOWN)) {
+		if (may_begin(r, str_from(s, i))) {
 			/* What stands before it goes first. */
 			buf_put(out, (struct str){ s.p + from, i - from });
 			from = i;
@@ -368,8 +421,8 @@ static size_t step(struct redact *r, struct buf *out, struct str s, int final)
 			}
 		}
 		/* A key may follow an assignment, a slash or a colon. */
-		r->word = (byte[(unsigned char)s.p[i]] & WORD) &&
-		    s.p[i] != '=' && s.p[i] != '/';
+		r->word = (byte[(unsigned char)s.p[i]] & (WORD | BREAK)) ==
+		    WORD;
 		i++;
 	}
 	buf_put(out, (struct str){ s.p + from, i - from });

@@ -30,6 +30,8 @@ struct redact_set {
 	size_t nsecrets;
 	uint64_t count[RK_KINDS];	/* replaced so far */
 	unsigned char byte[256];
+	unsigned char start[8192], known[8192];	/* bit per pair of first
+						 * bytes */
 };
 
 void redact_set_init(struct redact_set *set, const struct str *secrets,
