@@ -223,6 +223,9 @@ int bedrock_converse_end(struct call *c, struct bedrock *st);
 int bedrock_converse_answer(struct call *c, struct bedrock *st,
     struct str json);
 
+/* bedrock_estimate.c. For a Claude of that version. */
+int64_t bedrock_estimate(const struct request *r, int version);
+
 /* bedrock_invoke.c. As above; for CALL_COUNT the body that CountTokens wants
  * encoded (BR-130), or E_NONE for one that it wouldn't take. */
 int bedrock_invoke(struct call *c, struct bedrock *st);

@@ -9,8 +9,13 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "bedrock_edit.h"
+#include "../wire/sha256.h"
 
-enum { WALK_DEPTH = 12 };	/* members go that deep; below, all is copied */
+enum {
+	WALK_DEPTH = 12,	/* members go that deep; below, all is copied */
+	ID_LONGEST = 64,
+	ID_HASHED = 12		/* bytes of a hash in the place of an id */
+};
 
 /* BR-20, BR-23. why NULL: nobody misses it. */
 static const struct {
@@ -234,6 +239,36 @@ static int put_nested(struct edit *e, struct jv v)
 	return is_remote(e, v);
 }
 
+/* An id of a call or of its result, in the service's letters; the same for
+ * both (section 16 on BR-60). */
+static void put_id(struct edit *e, struct jv v)
+{
+	struct str id = json_str(v).raw;
+	unsigned char hash[SHA256_SIZE];
+	size_t i;
+
+	for (i = 0; i < id.n; i++)
+		if (!(id.p[i] >= 'a' && id.p[i] <= 'z') &&
+		    !(id.p[i] >= 'A' && id.p[i] <= 'Z') &&
+		    !(id.p[i] >= '0' && id.p[i] <= '9') && id.p[i] != '_' &&
+		    id.p[i] != '-')
+			break;
+	if (i == id.n && id.n <= ID_LONGEST) {
+		buf_put(&e->b, json_raw(v));
+		return;
+	}
+	sha256(hash, id);
+	buf_put(&e->b, S("\"tu_"));
+	buf_hex(&e->b, (struct str){ (const char *)hash, ID_HASHED });
+	buf_chr(&e->b, '"');
+}
+
+static int is_id(const struct edit *e)
+{
+	return path_is(e, S("messages.#.content.#.id")) ||
+	    path_is(e, S("messages.#.content.#.tool_use_id"));
+}
+
 struct frame {
 	struct json_iter it;
 	size_t path;		/* what it becomes when this ends */
@@ -277,6 +312,8 @@ void edit_object(struct edit *e, struct jv v)
 			stack[depth++] = (struct frame){ json_iter(v), was };
 			buf_chr(&e->b, json_type(v) == JSON_OBJECT ? '{' : '[');
 			continue;
+		} else if (json_type(f->it.value) == JSON_STRING && is_id(e)) {
+			put_id(e, f->it.value);
 		} else {
 			buf_put(&e->b, json_raw(f->it.value));
 		}

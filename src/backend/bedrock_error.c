@@ -387,18 +387,38 @@ static int learn_ability(struct bedrock_learned *l,
 	return 0;
 }
 
-/* "... exceeds the model limit of 8192. Try again with ..." */
+/* The number at the end of s. */
+static struct str last_number(struct str s)
+{
+	size_t n = s.n;
+
+	while (n > 0 && s.p[n - 1] >= '0' && s.p[n - 1] <= '9')
+		n--;
+	return str_from(s, n);
+}
+
+/* "... exceeds the model limit of 8192. Try again with ...", or Anthropic's
+ * "max_tokens: 128000 > 64000, which is the maximum allowed number of ..." */
 static int learn_limit(struct bedrock_learned *l, struct str text)
 {
-	const struct str words = S("exceeds the model limit of ");
-	struct str number = str_from(text, str_ifind(text, words) + words.n);
+	const struct str ours = S("exceeds the model limit of ");
+	const struct str theirs = S(", which is the maximum allowed number of "
+	    "output tokens");
+	size_t at = str_ifind(text, ours);
+	struct str number = str_from(text, at + ours.n);
 	uint64_t n = 0;
-	size_t i = 0;
 
-	while (i < number.n && number.p[i] >= '0' && number.p[i] <= '9')
-		i++;
-	if (!has(text, words) || str_u64(str_head(number, i), &n) != OK ||
-	    n == 0 || n > INT32_MAX || l->max_tokens == (int64_t)n)
+	if (at < text.n) {
+		for (at = 0; at < number.n && number.p[at] >= '0' &&
+		    number.p[at] <= '9'; )
+			at++;
+		number.n = at;
+	} else {
+		at = str_ifind(text, theirs);
+		number = last_number(str_head(text, at < text.n ? at : 0));
+	}
+	if (str_u64(number, &n) != OK || n == 0 || n > INT32_MAX ||
+	    l->max_tokens == (int64_t)n)
 		return 0;
 	l->max_tokens = (int64_t)n;
 	return 1;

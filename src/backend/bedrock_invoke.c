@@ -13,81 +13,11 @@
 #include "bedrock_edit.h"
 
 enum {
-	PER_IMAGE = 1600, PER_TOOLS = 350, PER_MESSAGE = 8,	/* BR-133 */
-	ID_SHOWN = 80		/* of a message id from upstream */
+	ID_SHOWN = 80,		/* of a message id from upstream */
+	BUDGET_MIN = 1024,	/* of tokens to think with; and what Claude Code
+				 * gives the models that want a figure */
+	BUDGET_USUAL = 31999
 };
-
-/* ---- the estimate (BR-133) ---- */
-
-/* Bytes once unescaped, nearly: an escape is one, \u00e9 three. */
-static uint64_t plain_size(struct str s)
-{
-	uint64_t n = s.n;
-	size_t at;
-
-	while ((at = str_chr(s, '\\')) + 1 < s.n) {
-		n -= s.p[at + 1] == 'u' ? 3 : 1;
-		s = str_from(s, at + 2);
-	}
-	return n;
-}
-
-struct size {
-	uint64_t bytes, tokens;
-};
-
-static void add_block(struct size *s, const struct block *b)
-{
-	const struct str texts[] = { b->text.raw, b->name.raw, b->input,
-	    b->title.raw, b->context.raw };
-	size_t i;
-
-	for (i = 0; i < COUNT(texts); i++)
-		s->bytes += plain_size(texts[i]);
-	if (b->source == SOURCE_TEXT)
-		s->bytes += plain_size(b->data.raw);
-	else if (b->type == B_IMAGE)
-		s->tokens += b->source == SOURCE_BASE64 ?
-		    estimate_image(b->data) : PER_IMAGE;
-	else if (b->type == B_DOCUMENT && b->source == SOURCE_BASE64)
-		s->tokens += estimate_pdf(b->data) * 3 / 4;
-}
-
-static void add_blocks(struct size *s, const struct block *b, size_t n)
-{
-	const struct block *in;
-	size_t i, k;
-
-	for (; n; n--, b++) {
-		add_block(s, b);
-		for (i = 0; i < b->ncontent; i++) {
-			in = &b->content[i];
-			add_block(s, in);
-			for (k = 0; k < in->ncontent; k++)
-				add_block(s, &in->content[k]);
-		}
-	}
-}
-
-/* The tokenizer of 4.7 and later is much finer than the older ones. What is
- * dense (base64, digits) costs more than its bytes say: then the other estimate
- * is larger. Too low would lose a session, too high only compacts early. */
-static int64_t estimate(const struct request *r, int version)
-{
-	uint64_t per_10_tokens = version == 0 || version >= 47 ? 25 : 33;
-	int64_t least = estimate_request(r, VOCAB_O, 1);
-	struct size s = { 0, 0 };
-	size_t i;
-
-	add_blocks(&s, r->system, r->nsystem);
-	for (i = 0; i < r->nmessages; i++)
-		add_blocks(&s, r->messages[i].blocks, r->messages[i].n);
-	for (i = 0; i < r->ntools; i++)
-		s.bytes += plain_size(json_raw(r->tools[i].json));
-	s.tokens += r->nmessages * PER_MESSAGE + (r->ntools ? PER_TOOLS : 0);
-	s.tokens += (s.bytes * 10 + per_10_tokens - 1) / per_10_tokens;
-	return s.tokens > (uint64_t)least ? (int64_t)s.tokens : least;
-}
 
 /* ---- tools ---- */
 
@@ -388,6 +318,28 @@ static void put_max_tokens(struct edit *e, struct jv v)
 	    S("to what the model said it can"));
 }
 
+/* Models before 4.6 want to be told how much: a newer name, mapped to one of
+ * them, comes with thinking that they don't know. */
+static void put_thinking(struct edit *e, struct jv v)
+{
+	int64_t most = e->r->max_tokens - 1;
+
+	if (!e->m->version || e->m->version > 45 ||
+	    !json_is(json_get(v, S("type")), S("adaptive"))) {
+		edit_value(e, v);
+		return;
+	}
+	note(e->c->notes, NOTE_CHANGED, S("thinking"),
+	    S("this model wants a budget"));
+	if (most < BUDGET_MIN) {
+		buf_put(&e->b, S("{\"type\":\"disabled\"}"));
+		return;
+	}
+	buf_put(&e->b, S("{\"type\":\"enabled\",\"budget_tokens\":"));
+	buf_int(&e->b, most < BUDGET_USUAL ? most : BUDGET_USUAL);
+	buf_chr(&e->b, '}');
+}
+
 static void put_member(struct edit *e, struct jstr key, struct jv v)
 {
 	size_t from = e->b.n;
@@ -415,6 +367,8 @@ static void put_member(struct edit *e, struct jstr key, struct jv v)
 		edit_key(e, key.raw);
 		if (jstr_eq(key, S("max_tokens")))
 			put_max_tokens(e, v);
+		else if (jstr_eq(key, S("thinking")))
+			put_thinking(e, v);
 		else
 			edit_value(e, v);
 		/* An object that nothing is left of goes too. */
@@ -452,14 +406,28 @@ static void put_body(struct edit *e)
 	buf_chr(&e->b, '}');
 }
 
+/* AN-20: nothing is to be generated, so nobody is asked. */
+static int answer_empty(struct call *c)
+{
+	struct usage usage = { .input = c->estimate, .thinking = -1,
+	    .estimated = 1 };
+	const struct jstr none = { { NULL, 0 } };
+
+	c->answer.usage = usage;
+	answer_finish(&c->answer, STOP_MAX_TOKENS, none, none, &usage);
+	return CALL_DONE;
+}
+
 int bedrock_invoke(struct call *c, struct bedrock *st)
 {
 	struct edit e = { .c = c, .m = &st->model, .r = c->req,
 	    .l = bedrock_learned(c) };
 
-	c->estimate = estimate(c->req, st->model.version);
+	c->estimate = bedrock_estimate(c->req, st->model.version);
 	c->upstream_stream = c->req->stream;
 	forget_unknown(c->notes);
+	if (c->kind == CALL_MESSAGES && c->req->max_tokens == 0)
+		return answer_empty(c);
 	e.needs = find_needs(c->req);
 	add_header_flags(&e);
 	add_flags(&e, json_get(c->req->json, S("anthropic_beta")));

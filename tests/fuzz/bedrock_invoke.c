@@ -89,7 +89,9 @@ static void edit(struct str body, unsigned how)
 		memcpy(l->strip[2], "tools.#.input_schema.properties", 32);
 	}
 	r = bedrock_invoke(&w.c, &w.st);
-	assert(r == OK || r == E_FAULT || r == E_FULL || r == E_NONE);
+	assert(r == OK || r == E_FAULT || r == E_FULL || r == E_NONE ||
+	    (r == CALL_DONE && w.req.max_tokens == 0));
+	assert((r == CALL_DONE) == w.ended && !w.broken);
 	assert(r != E_NONE || w.c.kind == CALL_COUNT);
 	assert(w.c.estimate >= 0);
 	if (r != OK)

@@ -450,6 +450,15 @@ static void test_heals(void)
 	T_INT(l->max_tokens, 8192, "BR-25 the limit");
 	again();
 	T_INT(w.st.model.max_output, 8192, "BR-25 the limit");
+	l->max_tokens = 0;
+	T(learn_limit(l, S("max_tokens: 128000 > 64000, which is the maximum "
+	    "allowed number of output tokens for claude-sonnet-4-5")) &&
+	    l->max_tokens == 64000, "BR-25 as Anthropic says it");
+	T(!learn_limit(l, S("max_tokens: x > y, which is the maximum allowed "
+	    "number of output tokens")) && !learn_limit(l, S("exceeds the "
+	    "model limit of 99999999999999999999")) && !learn_limit(l,
+	    S("exceeds the model limit of ")), "BR-25 no number");
+	l->max_tokens = 8192;
 	T_INT(invalid("This model doesn't support tool use in streaming "
 	    "mode."), CALL_RETRY, "BR-65");
 	T_INT(l->lacks, CAN_TOOLS_STREAMED, "BR-65");

@@ -116,6 +116,39 @@ static void test_top(void)
 	    "BR-23 the body's own");
 }
 
+static void test_thinking(void)
+{
+	forget();
+	turned_for("claude-haiku-4-5", "\"max_tokens\":5000,\"thinking\":"
+	    "{\"type\":\"adaptive\",\"display\":\"omitted\"}," HELLO,
+	    "\"max_tokens\":5000,\"thinking\":{\"type\":\"enabled\","
+	    "\"budget_tokens\":4999}," HELLO, "a budget for older models");
+	T(world_noted(&w, "thinking"), "is said");
+	turned_for("claude-haiku-4-5", "\"max_tokens\":64000,\"thinking\":"
+	    "{\"type\":\"adaptive\"}," HELLO, "\"max_tokens\":64000,"
+	    "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":31999},"
+	    HELLO, "not all of it");
+	turned_for("claude-haiku-4-5", "\"thinking\":{\"type\":\"adaptive\"},"
+	    HELLO, "\"thinking\":{\"type\":\"disabled\"}," HELLO,
+	    "too few tokens to think");
+	turned_for("claude-opus-4-6", "\"thinking\":{\"type\":\"adaptive\"},"
+	    HELLO, "\"thinking\":{\"type\":\"adaptive\"}," HELLO,
+	    "BR-26 unchanged where it is known");
+}
+
+static void test_nothing_to_say(void)
+{
+	static const char body[] = "{\"model\":\"claude-opus-4-5\","
+	    "\"max_tokens\":0," HELLO "}";
+
+	forget();
+	world_call(&w, S(body), CALL_MESSAGES);
+	bedrock_resolve(&w.c, &w.st.model);
+	T_INT(bedrock_invoke(&w.c, &w.st), CALL_DONE, "AN-20 nobody is asked");
+	T_STR(buf_str(&w.line), S("start msg_ours max_tokens 9/0/0/0."),
+	    "AN-20");
+}
+
 static void test_version(void)
 {
 	static const char newer[] = "{\"anthropic_version\":\"2026-10-21\"";
@@ -445,6 +478,31 @@ static void test_blocks(void)
 	    "]"), S("none"), "BR-132 a count is never refused");
 	T(w.c.estimate > 1600, "BR-133 estimated instead");
 	counting = 0;
+}
+
+static void test_ids(void)
+{
+	static const char bad[] = "{\"type\":\"tool_use\",\"id\":\"f.x:0\"";
+
+	forget();
+	turned("\"messages\":[" BOT("[{\"type\":\"tool_use\",\"id\":"
+	    "\"toolu_1-a\",\"name\":\"n\",\"input\":{}}]") ","
+	    USER("[" RESULT("toolu_1-a") "]") "]", "\"messages\":["
+	    BOT("[{\"type\":\"tool_use\",\"id\":\"toolu_1-a\",\"name\":"
+	    "\"n\",\"input\":{}}]") "," USER("[" RESULT("toolu_1-a") "]")
+	    "]", "section 16 on BR-60: ids that are fine");
+	sent("claude-opus-4-5", "\"messages\":[{\"role\":\"assistant\","
+	    "\"content\":[{\"type\":\"tool_use\",\"id\":\"f.x:0\",\"name\":"
+	    "\"n\",\"input\":{\"id\":\"f.x:0\"}}]}," USER("["
+	    RESULT("f.x:0") "]") "]");
+	T(str_find(world_body(&w), S(bad)) == world_body(&w).n &&
+	    str_find(world_body(&w), S("\"input\":{\"id\":\"f.x:0\"}")) <
+	    world_body(&w).n, "section 16 on BR-60: ids alone");
+	T(str_find(world_body(&w), S("\"id\":\"tu_c926db78992811288f790ef2\"")) <
+	    world_body(&w).n && str_find(world_body(&w), S("\"tool_use_id\":"
+	    "\"tu_c926db78992811288f790ef2\"")) < world_body(&w).n,
+	    "section 16 on BR-60: the same for both: %.*s",
+	    (int)world_body(&w).n, world_body(&w).p);
 }
 
 static void learned(const char *path)
@@ -784,11 +842,14 @@ static void test_vectors(void)
 int main(void)
 {
 	test_top();
+	test_thinking();
+	test_nothing_to_say();
 	test_version();
 	test_betas();
 	test_tools();
 	test_system();
 	test_blocks();
+	test_ids();
 	test_learned();
 	test_count();
 	test_stream();
