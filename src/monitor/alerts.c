@@ -45,6 +45,7 @@ static void raise_alert(struct monitor *m, struct record *r,
 	    utf8_valid(buf_str(&b))));
 	journal_end(j);
 	m->alerts++;
+	metrics_alert(&m->metrics, str_of(rule));
 	if (r && r->sess)
 		r->sess->alerts++;
 }
@@ -69,6 +70,7 @@ void alerts_call(struct record *r, struct jstr name)
 		if (q->tools[i].kind != TOOL_CLIENT)
 			return;
 	label_jset(&l, name);
+	metrics_call(&r->mon->metrics, label_str(&l), 0);
 	ALERT(r->mon, r, "unknown_tool", 1, label_str(&l),
 	    S(" was not offered"));
 }
@@ -154,10 +156,13 @@ static void check_calls(struct record *r)
 
 	for (i = 0; i < r->ncalled; i++) {
 		if (r->called[i].broken && r->outcome == OUTCOME_DONE &&
-		    r->stop != STOP_MAX_TOKENS)
+		    r->stop != STOP_MAX_TOKENS) {
+			metrics_call(&r->mon->metrics,
+			    label_str(&r->called[i].name), 1);
 			ALERT(r->mon, r, "bad_tool_json", 1,
 			    label_str(&r->called[i].name),
 			    S(": arguments that are no JSON"));
+		}
 		if (c && r->goes_on && r->outcome == OUTCOME_DONE)
 			count_call(r, &r->called[i]);
 	}

@@ -371,6 +371,7 @@ static void put_result(struct record *r, const struct block *b,
 		label_jset(&name, call->name);
 	label_jset(&id, b->id);
 	ms = name.n ? time_of(t, label_str(&name)) : -1;
+	metrics_result(&r->mon->metrics, label_str(&name), b->is_error, ms);
 	buf_put(&j->line, S("{\"gen_ai.tool.call.id\":"));
 	journal_quote(j, &j->line, label_str(&id));
 	journal_put_text(j, "gen_ai.tool.name", or_null(&name));

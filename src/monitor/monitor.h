@@ -12,6 +12,7 @@
 #include "../core/core.h"
 #include "../wire/http.h"
 #include "journal.h"
+#include "metrics.h"
 
 enum {
 	RECORD_CALLS_MAX = 24,	/* calls of an answer looked at */
@@ -126,16 +127,7 @@ struct monitor_options {
 	size_t nsecrets;
 };
 
-enum { METRIC_CLASSES = 9 };
-
-/* Counters since the start. */
-struct metrics {
-	uint64_t ended[METRIC_CLASSES][OUTCOME_CANCELLED + 1];
-	uint64_t input, output, cache_read, cache_write;	/* tokens */
-	uint64_t tool_calls, retries, duration_ms;
-};
-
-/* Files and the console. About 130 KiB. */
+/* Files and the console. About half a megabyte, most of it counters. */
 struct monitor {
 	struct monitor_options opt;
 	struct journal *journal;	/* NULL: no memory for it */
@@ -203,11 +195,9 @@ struct record_source {
 /* A line when it arrives and one when it ends. The latter also goes to the
  * log, as one JSON object. Both are called once a record. */
 void record_begin(struct record *r, const struct record_source *from);
-void record_end(struct record *r, int64_t now);
+void record_end(struct record *r);
 /* Lines of our own: start, warnings. Plain text, escaped by the function. */
 void monitor_say(struct monitor *m, const char *level, struct str text);
-/* The counters in Prometheus' text format. in_flight: requests now. */
-void metrics_write(const struct monitor *m, size_t in_flight, struct buf *b);
 /* Takes every known secret and everything key-shaped out of a text. */
 void monitor_redact(struct monitor *m, struct buf *b, struct str text);
 

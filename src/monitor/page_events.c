@@ -183,18 +183,12 @@ static void put_number(struct buf *b, const char *key, uint64_t v)
 
 static void tell_stat(struct page *pg, struct buf *b)
 {
-	const struct metrics *t = &pg->m->metrics;
 	struct journal_stats s;
-	uint64_t ended = 0;
-	size_t c, o;
 
-	for (c = 0; c < METRIC_CLASSES; c++)
-		for (o = 0; o <= OUTCOME_CANCELLED; o++)
-			ended += t->ended[c][o];
 	journal_stats(pg->j, &s);
 	buf_put(b, S("event: stat\ndata: {\"now\":"));
 	buf_int(b, loop_wall());
-	put_number(b, "in_flight", pg->m->requests - ended);
+	put_number(b, "in_flight", pg->m->requests - pg->m->metrics.ended);
 	put_number(b, "requests", pg->m->requests);
 	put_number(b, "errors", pg->m->errors);
 	put_number(b, "cancelled", pg->m->cancelled);

@@ -123,6 +123,7 @@ void monitor_open(struct monitor *m, const struct monitor_options *o)
 	m->colour = o->colour >= 0 ? o->colour : isatty(o->console_fd);
 	/* Reads the time zone now: later it would allocate while serving. */
 	tzset();
+	metrics_init(&m->metrics, loop_wall());
 	open_journal(m);
 }
 

@@ -169,7 +169,7 @@ static void finish_record(struct client *c, enum outcome outcome)
 	x->rec.outcome = outcome;
 	x->rec.ended = loop_now();	/* p->now is when the turn began */
 	x->rec.bytes_out += backlog(c);
-	record_end(&x->rec, x->rec.ended);
+	record_end(&x->rec);
 }
 
 /* Upstream done with: back to the pool if what was read leaves it clean. */

@@ -155,11 +155,13 @@ static void answer_health(struct proxy *p, struct client *c)
 void surface_metrics(struct proxy *p, struct client *c)
 {
 	struct buf b = buf_open(&c->a);
-	size_t i, open = 0;
+	size_t i, open = 0, watchers = 0;
 
-	for (i = 0; i < p->n; i++)
+	for (i = 0; i < p->n; i++) {
 		open += p->clients[i].x.stage != X_NONE;
-	metrics_write(p->monitor, open, &b);
+		watchers += p->clients[i].state == CLIENT_PAGE;
+	}
+	metrics_write(p->monitor, open, watchers, &b);
 	reply(c, 200, S("text/plain; version=0.0.4; charset=utf-8"),
 	    S("cache-control: no-store\r\n"), buf_end(&c->a, &b));
 }

@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: MIT */
 /* link: monitor/account.c */
+/* link: monitor/metrics.c */
 /* link: monitor/alerts.c */
 /* link: monitor/blob.c */
 /* link: monitor/console.c */

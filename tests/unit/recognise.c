@@ -6,6 +6,7 @@
  * blobs, in the ring as well as behind the beginning of a segment.
  *
  * SPDX-License-Identifier: MIT */
+/* link: monitor/metrics.c */
 /* link: monitor/account.c */
 /* link: monitor/alerts.c */
 /* link: monitor/blob.c */
@@ -149,7 +150,7 @@ static void end_with(struct call_ *c, enum stop_reason stop, int64_t input,
 	c->r.outcome = OUTCOME_DONE;
 	c->r.status = 200;
 	c->r.ended = now;
-	record_end(&c->r, now);
+	record_end(&c->r);
 }
 
 static void end(struct call_ *c)
@@ -673,7 +674,7 @@ static void test_alerts(void)
 		FAULT(&c->r.fault, 529, S("overloaded"));
 		c->r.outcome = OUTCOME_ERROR;
 		c->r.ended = now;
-		record_end(&c->r, now);
+		record_end(&c->r);
 	}
 	T_INT(count_alerts("upstream_errors"), 1, "three errors in a minute");
 	c = in_session(0, NULL);
