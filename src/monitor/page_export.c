@@ -8,12 +8,24 @@
 #include "pages.h"
 
 enum { BEFORE, WITHIN, AFTER };
+enum {
+	PROBES = 64,		/* of the table, before it counts as full */
+	SHA_REACH = 200		/* of a blob's line: where its name stands */
+};
 
 /* ---- JSON lines ------------------------------------------------------- */
 
-/* Names of blobs written; once it is full they are written again, which does
- * no harm. */
-static int seen(uint64_t *set, struct str sha)
+/* Lines leave in the order of their numbers, as in a segment: so a first walk
+ * finds out which blobs are named, and a second one writes them where they
+ * stand. */
+struct wanted {
+	int all;		/* the table was too small */
+	uint64_t name[SEEN_MAX];	/* of a blob; 0: none */
+	unsigned char written[SEEN_MAX];
+};
+
+/* Its place in the table, or a free one; SEEN_MAX: neither. */
+static size_t place(const struct wanted *w, struct str sha, uint64_t *name)
 {
 	uint64_t v = 0;
 	size_t i, at;
@@ -21,66 +33,99 @@ static int seen(uint64_t *set, struct str sha)
 	for (i = 0; i < 16 && i < sha.n; i++)
 		v = v << 4 | (uint64_t)(sha.p[i] <= '9' ? sha.p[i] - '0' :
 		    sha.p[i] - 'a' + 10);
-	v += v == 0;
-	for (i = 0; i < 64; i++) {
+	*name = v += v == 0;
+	for (i = 0; i < PROBES; i++) {
 		at = (size_t)(v + i) & (SEEN_MAX - 1);
-		if (set[at] == v)
-			return 1;
-		if (set[at] == 0) {
-			set[at] = v;
-			return 0;
-		}
+		if (w->name[at] == v || w->name[at] == 0)
+			return at;
 	}
-	return 0;
+	return SEEN_MAX;
 }
 
-static void put_blob(struct page *pg, struct buf *b, struct jstr sha)
+static void want(struct wanted *w, struct jstr sha)
 {
-	struct journal_line l;
+	uint64_t name;
+	size_t at;
 
-	if (sha.raw.n != JOURNAL_SHA || seen(pg->own, sha.raw) ||
-	    journal_blob(pg->j, sha.raw, &l) != OK)
+	if (sha.raw.n != JOURNAL_SHA)
 		return;
-	buf_put(b, l.text);
-	buf_chr(b, '\n');
+	at = place(w, sha.raw, &name);
+	if (at == SEEN_MAX)
+		w->all = 1;
+	else
+		w->name[at] = name;
 }
 
-static void put_blobs(struct page *pg, struct buf *b, struct jv list)
+static void want_list(struct wanted *w, struct jv list)
 {
 	struct json_iter it = json_iter(list);
 
 	while (json_next(&it))
-		put_blob(pg, b, json_str(it.value));
+		want(w, json_str(it.value));
+}
+
+/* Whether a blob's line is to be written now: the first time it is met. */
+static int is_wanted(struct wanted *w, struct str line)
+{
+	struct str s = str_head(line, SHA_REACH);
+	uint64_t name;
+	size_t at;
+
+	s = str_from(s, str_find(s, S("\"sha\":\"")) + 7);
+	if (s.n < JOURNAL_SHA)
+		return 0;
+	at = place(w, str_head(s, JOURNAL_SHA), &name);
+	if (at == SEEN_MAX)
+		return w->all;
+	if (w->written[at] || (w->name[at] != name && !w->all))
+		return 0;
+	w->name[at] = name;
+	w->written[at] = 1;
+	return 1;
+}
+
+static void want_of_line(struct page *pg, const struct journal_line *l)
+{
+	struct arena work = pg->work;
+	struct json doc;
+	struct jv v;
+
+	if ((l->kind != J_REQUEST && l->kind != J_RESPONSE) ||
+	    json_parse(&doc, l->text, &work, NULL) != OK)
+		return;
+	v = json_root(&doc);
+	want_list(pg->own, json_get(v, S("cdx.system")));
+	want(pg->own, json_str(json_get(json_get(v, S("cdx.tools")),
+	    S("sha"))));
+	want_list(pg->own, json_get(json_get(v, S("cdx.messages")),
+	    S("add")));
+	want_list(pg->own, json_get(v, S("cdx.content")));
 }
 
 int page_next_jsonl(struct page *pg, struct buf *b)
 {
-	struct arena work = pg->work;
 	struct journal_line l;
-	struct json doc;
-	struct jv v;
-	int r = page_line(pg, 0, &l);
+	int r = page_line(pg, pg->state != BEFORE, &l);
 
+	if (r == E_NONE && pg->state == BEFORE) {
+		pg->state = WITHIN;
+		pg->seq = 0;
+		return OK;
+	}
 	if (r != OK)
 		return r;
-	if ((l.kind == J_REQUEST || l.kind == J_RESPONSE) &&
-	    json_parse(&doc, l.text, &work, NULL) == OK) {
-		v = json_root(&doc);
-		put_blobs(pg, b, json_get(v, S("cdx.system")));
-		put_blob(pg, b, json_str(json_get(json_get(v,
-		    S("cdx.tools")), S("sha"))));
-		put_blobs(pg, b, json_get(json_get(v, S("cdx.messages")),
-		    S("add")));
-		put_blobs(pg, b, json_get(v, S("cdx.content")));
+	if (pg->state == BEFORE) {
+		want_of_line(pg, &l);
+	} else if (l.kind != J_BLOB || is_wanted(pg->own, l.text)) {
+		buf_put(b, l.text);
+		buf_chr(b, '\n');
 	}
-	buf_put(b, l.text);
-	buf_chr(b, '\n');
 	return OK;
 }
 
 int page_jsonl_begin(struct page *pg, struct arena *a)
 {
-	pg->own = arena_array(a, SEEN_MAX, sizeof(uint64_t));
+	pg->own = arena_get(a, sizeof(struct wanted));
 	return pg->own ? OK : E_FULL;
 }
 

@@ -19,7 +19,7 @@ enum {
 	NAME_MAX_BYTES = 128,	/* of a session or a request; longer ones are
 				 * nobody's */
 	CHAIN_MAX = 8192,	/* messages of a request; more are of no use */
-	SEEN_MAX = 65536	/* blobs of one export remembered; power of 2 */
+	SEEN_MAX = 65536	/* blobs of one export; a power of 2 */
 };
 
 struct page {

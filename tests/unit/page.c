@@ -532,6 +532,7 @@ static void test_search(void)
 static void test_jsonl(void)
 {
 	struct str all, line;
+	int64_t at, last = 0;
 	size_t n = 0;
 
 	usual();
@@ -542,6 +543,9 @@ static void test_jsonl(void)
 	T(!has(all, "req_x"), "of this session alone");
 	while (str_cut(&all, '\n', &line)) {
 		T(json_check(line, NULL, NULL) == OK, "line %zu", n);
+		at = json_int(json_get(parsed(line, "line"), S("seq")), 0);
+		T(at > last, "in the order of their numbers");
+		last = at;
 		n++;
 	}
 	T_INT(n, 12, "blobs and lines");
