@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "monitor/command.h"
 #include "proxy/proxy.h"
 
 enum {
@@ -280,6 +281,15 @@ static int need_roots(const struct config *c)
 	return 0;
 }
 
+static int run_command(int argc, char **argv)
+{
+	struct command_input in = {
+		.argc = argc - 2, .argv = argv + 2, .env = environment
+	};
+
+	return command_run(argv[1], &in);
+}
+
 int main(int argc, char **argv)
 {
 	struct proxy *p = &proxy;
@@ -289,6 +299,8 @@ int main(int argc, char **argv)
 	struct arena setup;
 	int r;
 
+	if (argc > 1 && command_is(argv[1]))
+		return run_command(argc, argv);
 	setup.cur = mmap(NULL, SETUP_MEMORY, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (setup.cur == MAP_FAILED)

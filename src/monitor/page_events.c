@@ -12,7 +12,8 @@
  *	stat	figures, every two seconds
  *	gap	{"after":asked,"first":seq}: what lay between is not here
  *
- * A watcher that is slow gets no deltas until it has caught up; one that the
+ * It begins behind ?after= or Last-Event-ID, after=now: with what comes; else
+ * with all there is. A watcher that is slow gets no deltas until it has caught up; one that the
  * journal has overtaken is let go. Nothing is kept for anybody but a number
  * and a place in each answer.
  *
@@ -271,6 +272,8 @@ int page_events(struct page *pg, struct arena *a, struct str after)
 	pg->next = next_event;
 	pg->live = 1;
 	pg->seq = first;
+	if (str_eq(after, S("now")))
+		pg->seq = next;
 	if (str_u64(str_trim(after), &ev->asked) != OK)
 		return OK;
 	/* A number of an earlier run of the program may lie ahead of us. */

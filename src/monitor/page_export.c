@@ -195,6 +195,28 @@ void page_put_html(struct buf *b, struct str s)
 	}
 }
 
+void page_put_plain(struct buf *b, struct str s)
+{
+	unsigned long c;
+	int n;
+
+	while (s.n) {
+		n = utf8_len(s);
+		c = n > 0 ? code_point(s, n) : 0;
+		if (n <= 0) {
+			buf_put(b, S("\xef\xbf\xbd"));
+			n = 1;
+		} else if (c == '\n' || c == '\t') {
+			buf_chr(b, ' ');
+		} else if (is_sly(c)) {
+			put_sly(b, c);
+		} else {
+			buf_put(b, str_head(s, (size_t)n));
+		}
+		s = str_from(s, (size_t)n);
+	}
+}
+
 static const char html_begin[] =
 "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
 "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "

@@ -87,7 +87,8 @@ void page_put_body(const struct page *pg, const struct page_chain *chain,
 
 /* ---- what writes units ------------------------------------------------ */
 
-/* page_events.c: starts behind the line of that number; empty: with all there is. */
+/* page_events.c: starts behind the line of that number; "now": with what comes;
+ * else with all there is. */
 int page_events(struct page *pg, struct arena *a, struct str after);
 int64_t page_events_wake(const struct page *pg, size_t backlog, int64_t now);
 /* page_steps.c: begin takes what next remembers from the arena. */
@@ -110,5 +111,7 @@ int page_next_otlp(struct page *pg, struct buf *b);
 /* Text as HTML: no markup, and what would turn the direction of text or
  * command a terminal is shown as \uXXXX. */
 void page_put_html(struct buf *b, struct str text);
+/* The same for one line of a terminal. */
+void page_put_plain(struct buf *b, struct str text);
 
 #endif
