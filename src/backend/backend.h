@@ -31,6 +31,8 @@ struct upstream {
 	struct str key;			/* empty: none */
 	struct str model;		/* default upstream model; may be empty */
 	struct str warning;		/* for its owner, from configure; static */
+	int64_t window, max_output;	/* of its models, in tokens, as configured;
+					 * 0: not known */
 	void *facts;			/* backend->facts_size bytes, zeroed once */
 };
 

@@ -375,7 +375,9 @@ static int configure(struct upstream *u, struct str profile, struct str list,
 		    "profiles vllm and llamacpp only"));
 		return E_FAULT;
 	}
-	if (facts->flags.context && facts->flags.context < WINDOW_SMALL)
+	u->window = facts->flags.context;
+	u->max_output = facts->flags.max_output;
+	if (u->window && u->window < WINDOW_SMALL)
 		u->warning = S("OPENAI_FLAGS: context is below 32768 tokens, "
 		    "which Claude Code's instructions and tools alone may "
 		    "fill; give the model a larger window");

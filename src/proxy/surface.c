@@ -168,15 +168,31 @@ void surface_metrics(struct proxy *p, struct client *c)
 
 /* ---- models ----------------------------------------------------------- */
 
-static void put_model(struct buf *b, struct str id, struct str shown)
+static void put_known(struct buf *b, int64_t n)
 {
+	if (n > 0)
+		buf_int(b, n);
+	else
+		buf_put(b, S("null"));
+}
+
+static void put_model(struct proxy *p, struct buf *b, struct str id,
+    struct str shown)
+{
+	struct destination d = { 0 };
+	struct fault f;
+	int routed = route_pick(p->config, id, &d, &f) == OK;
+
 	buf_put(b, S("{\"type\":\"model\",\"id\":"));
 	json_quote(b, id);
 	buf_put(b, S(",\"display_name\":"));
 	json_quote(b, shown);
 	buf_put(b, S(",\"created_at\":\"1970-01-01T00:00:00Z\","
-	    "\"max_input_tokens\":null,\"max_tokens\":null,"
-	    "\"capabilities\":null,\"lifecycle\":\"active\",\"line\":null,"
+	    "\"max_input_tokens\":"));
+	put_known(b, routed ? d.up->window : 0);
+	buf_put(b, S(",\"max_tokens\":"));
+	put_known(b, routed ? d.up->max_output : 0);
+	buf_put(b, S(",\"capabilities\":null,\"lifecycle\":\"active\",\"line\":null,"
 	    "\"deprecated_at\":null,\"retires_at\":null}"));
 }
 
@@ -192,7 +208,7 @@ static void answer_model(struct proxy *p, struct client *c, struct str id)
 		return;
 	}
 	b = buf_open(&c->a);
-	put_model(&b, id, d.model.n ? d.model : id);
+	put_model(p, &b, id, d.model.n ? d.model : id);
 	reply(c, 200, S("application/json"), S(""), buf_end(&c->a, &b));
 }
 
@@ -354,7 +370,7 @@ void surface_models(struct proxy *p, struct client *c, const struct str *ids,
 	for (i = from; i < to; i++) {
 		if (i > from)
 			buf_chr(&b, ',');
-		put_model(&b, list[i].id, list[i].shown);
+		put_model(p, &b, list[i].id, list[i].shown);
 	}
 	buf_put(&b, S("],\"has_more\":"));
 	buf_put(&b, (http_query(c->head.query, S("before_id")).p ?

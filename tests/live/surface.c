@@ -232,6 +232,15 @@ static void test_offers(void)
 	    S("Qwen/Qwen3-Coder"), "and what it stands for");
 	T_STR(text_of(json_get(json_at(list, 2), S("id"))),
 	    S("Qwen/Qwen3-Coder"), "AN-26 then the upstream's own");
+	T_INT((int)json_int(json_get(json_at(list, 1), S("max_input_tokens")),
+	    0), 131072, "AN 8 the window, where it is known");
+	T_INT((int)json_int(json_get(json_at(list, 1), S("max_tokens")), 0),
+	    32000, "AN 8 the longest answer");
+	T_INT(json_type(json_get(json_at(list, 0), S("max_input_tokens"))),
+	    JSON_NULL, "AN 8 of another backend it isn't");
+	T_INT(ask("GET /v1/models/claude-any", "", ""), 200, "one of them");
+	T_INT((int)json_int(at("max_input_tokens", NULL), 0), 131072,
+	    "AN 8 the window of one");
 }
 
 static void test_keys(void)
@@ -251,6 +260,7 @@ int main(int argc, char **argv)
 {
 	static const char *const demo[] = { "MODEL_MAP=claude-one=demo", NULL };
 	static const char *const down[] = { "OPENAI_MODEL=Qwen/Qwen3-Coder",
+		"OPENAI_FLAGS=context=131072,max_output=32000",
 		"OPENAI_BASE_URL=http://127.0.0.1:1/v1",
 		"ANTHROPIC_UPSTREAM_MODEL=claude-far",
 		"ANTHROPIC_UPSTREAM_URL=http://127.0.0.1:1",
