@@ -15,6 +15,11 @@
 
 enum {
 	COMMIT_AFTER = 8000,	/* ms from the upstream's 2xx (AN 5.4) */
+	PATIENCE = 8,		/* this part of FIRST_BYTE_TIMEOUT without even
+				 * a head, and the stream begins all the same:
+				 * Ollama and llama.cpp send none before they
+				 * have read the prompt, and Claude Code gives
+				 * up after six minutes without one */
 	PING_EVERY = 10000,	/* ms without a byte for the client */
 	COUNT_MAX = 2000,	/* ms for an upstream's own token count */
 	MODELS_MAX = 4000,	/* ms for an upstream's list of models */
@@ -651,6 +656,10 @@ static void send_more(struct proxy *p, struct client *c)
 		x->deadline = p->now + (x->call.kind == CALL_COUNT ? COUNT_MAX :
 		    x->call.kind == CALL_MODELS ? MODELS_MAX :
 		    p->config->first_byte_ms);
+		if (x->call.kind == CALL_MESSAGES && x->req.stream &&
+		    !x->call.up->backend->passthrough)
+			x->commit_at = p->now + p->config->first_byte_ms /
+			    PATIENCE;
 	}
 }
 

@@ -679,6 +679,37 @@ static void run_stalls(void)
 	T(up_closed(GONE_MS), "a stall: the connection is closed");
 }
 
+/* Local servers send no head before they have read the prompt. The stream
+ * begins without it, long before the client's own patience ends. */
+static void run_patience(void)
+{
+	int fd = ask(1);
+
+	T(up_next(SOON_MS), "FN-8 no head: asked");
+	answer_start();
+	T(answer_until(fd, "message_start"), "FN-8 no head: the stream begins");
+	say_start(up.fd);
+	say_rest(up.fd);
+	answer_read(&fd);
+	T(answer_streamed(), "FN-8 a late head: %s", got());
+
+	fd = ask(1);
+	T(up_next(SOON_MS), "FN-8 refused late: asked");
+	answer_start();
+	T(answer_until(fd, "message_start"), "FN-8 refused late: begun");
+	say_json(up.fd, "503 Service Unavailable", "",
+	    "{\"error\":{\"message\":\"no memory\"}}");
+	answer_read(&fd);
+	T(answer_cut() && answer_has("overloaded_error"),
+	    "OA-121 a late refusal is an event: %s", got());
+
+	fd = ask(1);
+	T(up_next(SOON_MS), "OA-96 no head at all: asked");
+	answer_all(&fd);
+	T(answer_cut() && answer_has("timeout_error"),
+	    "OA-96 no head at all: %s", got());
+}
+
 /* ---- a client that doesn't read ----------------------------------------- */
 
 static long rss_kb(void)
@@ -1044,6 +1075,7 @@ static const struct group groups[] = {
 	{ "clients", run_clients, { NULL } },
 	{ "stalls", run_stalls, { "FIRST_BYTE_TIMEOUT=0.5",
 	    "IDLE_TIMEOUT=0.5", NULL } },
+	{ "patience", run_patience, { "FIRST_BYTE_TIMEOUT=2", NULL } },
 	{ "flood", run_flood, { NULL } },
 	{ "ends", run_ends, { "OPENAI_FLAGS=context=8192", NULL } },
 	{ "keys", run_keys, { "PROXY_API_KEY=right-key", NULL } },
