@@ -34,18 +34,22 @@ const answers = (r) => r.events.filter((e) => e.type === 'assistant')
 
 // ---- an upstream that is slow: begun first, as it takes its time ----
 
-// Told to give up after 15 s of silence, it must hear from us before that.
+// Told to give up after 15 s of silence, it must hear from us before that,
+// and without an upstream's head after an eighth of FIRST_BYTE_TIMEOUT.
 for (const [shape, name, how] of [
+	['ollama', 'before even a head', { late: 27000 }],
 	['openai', 'before the first word', { wait: 27000 }],
 	['vllm', 'in the middle', { pause: { at: 4, ms: 27000 } }]])
 	scenario(`faults ${shape}: silent ${name}, pings, AN-19 OA-96 FN-8`, async (s) => {
 		const p = project();
 		await target(s, shape, play({ main: [{ text: DONE, pieces:
-			['JOB ', 'DONE', ' \u2713'], ...how }] }));
+			['JOB ', 'DONE', ' \u2713'], ...how }] }),
+		{ env: { FIRST_BYTE_TIMEOUT: '64' } });
 		const t = await tap(s, s.px.url);
 		const r = await run(t.url, p, 'Wait. JOB[main]', { env: {
 			CLAUDE_ENABLE_STREAM_WATCHDOG: '1',
-			CLAUDE_STREAM_IDLE_TIMEOUT_MS: '15000' } });
+			CLAUDE_STREAM_IDLE_TIMEOUT_MS: '15000',
+			CLAUDE_STREAM_FIRST_BYTE_TIMEOUT_MS: '15000' } });
 
 		checkDone(r);
 		assert.deepEqual(sent(s), [true], 'it gave up waiting');

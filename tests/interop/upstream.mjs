@@ -5,12 +5,12 @@
 // from `model`, a function of the request:
 //
 //	{ reasoning, text, calls: [{ name, args }], finish, pieces, fail,
-//	  usage, wait, pause: { at, ms }, delay }
+//	  usage, late, wait, pause: { at, ms }, delay }
 //
 // `fail` is a failure instead: { status, headers, body } or { reset } before
 // the answer, { cut: n } or { error: n } after n chunks of it. `usage` is laid
-// over the usual one; `wait` is the time to the first chunk, `pause` one
-// before chunk `at`. Every request is kept in .requests and, one JSON line
+// over the usual one; `late` is the time to the head, `wait` to the first
+// chunk, `pause` one before chunk `at`. Every request is kept in .requests and, one JSON line
 // each, in the file.
 //
 // SPDX-License-Identifier: MIT
@@ -271,6 +271,7 @@ export class Upstream {
 			if (!res.writableEnded)
 				this.closed.push(Date.now());
 		});
+		await sleep(a.late ?? 0);
 		res.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8',
 			'cache-control': 'no-cache' });
 		res.flushHeaders();
