@@ -181,7 +181,11 @@ struct bedrock {
 	enum bedrock_open open;
 	int64_t at;		/* its contentBlockIndex */
 	int input_bytes;	/* of the open tool: some came */
-	struct buf pending;	/* signature or redacted data, in the arena */
+	struct buf pending;	/* signature, redacted data or blanks in front
+				 * of a text, in the arena */
+	char half[6];		/* \uD8xx that waits for the rest of its
+				 * character */
+	size_t nhalf;
 	enum stop_reason stop;
 	int stopped;		/* messageStop came */
 	struct jstr stop_sequence;

@@ -4,8 +4,8 @@
  * lack; signatures and redacted data come in pieces and leave in one. A whole
  * answer goes the same way, each block as one piece (BR-103). Pieces of text
  * and of a tool's input pass as they are, still escaped; what has to wait
- * stands in the call's arena, and each event's tokens in its far half, which
- * is given back with the event. What is unknown is passed over.
+ * stands in the call's arena, each event's tokens in its far half for as long
+ * as the event lasts. What is unknown is passed over.
  *
  * Exceptions and the framing are others' business.
  *
@@ -25,26 +25,16 @@ static int bad(struct call *c, struct str why)
 	return E_FAULT;
 }
 
-static struct arena half(const struct arena *a, int far)
-{
-	char *middle = a->cur + arena_room(a) / 2;
-
-	return far ? (struct arena){ middle, a->end } :
-	    (struct arena){ a->cur, middle };
-}
-
 /* ---- what waits ---- */
 
 /* Appends in place while nothing else was taken from the arena. */
 static int keep(struct call *c, struct bedrock *st, struct jstr piece)
 {
-	struct arena near = half(c->a, 0);
 	struct buf *p = &st->pending;
-	char *to = arena_bytes(&near, piece.raw.n);
+	char *to = arena_bytes(c->a, piece.raw.n);
 
 	if (to && p->n && to != p->p + p->n) {
-		near = half(c->a, 0);
-		to = arena_bytes(&near, p->n + piece.raw.n);
+		to = arena_bytes(c->a, p->n + piece.raw.n);
 		if (to)
 			memcpy(to, p->p, p->n);
 		p->p = to;
@@ -57,16 +47,67 @@ static int keep(struct call *c, struct bedrock *st, struct jstr piece)
 	if (piece.raw.n)
 		memcpy(to, piece.raw.p, piece.raw.n);
 	p->n += piece.raw.n;
-	c->a->cur = near.cur;
 	return OK;
 }
 
 /* ---- blocks ---- */
 
+/* Whether two escapes are the halves of one character: together they may be
+ * written. */
+static int is_pair(struct str s)
+{
+	return s.n == 12 && s.p[6] == '\\' && s.p[7] == 'u' &&
+	    (s.p[8] | 0x20) == 'd' && ((s.p[9] | 0x20) >= 'c' &&
+	    (s.p[9] | 0x20) <= 'f');
+}
+
+static int is_blank(struct jstr s)
+{
+	static const char escapes[] = "ntrf";
+	size_t i;
+
+	for (i = 0; i < s.raw.n; i++)
+		if (s.raw.p[i] != ' ' && (s.raw.p[i] != '\\' ||
+		    !memchr(escapes, s.raw.p[++i], sizeof escapes - 1)))
+			return 0;
+	return 1;
+}
+
+/* A piece of whatever is open. The first half of a character outside the
+ * basic plane waits for the other one. */
+static void put_piece(struct call *c, struct bedrock *st, struct jstr piece)
+{
+	struct jstr mark = { S("\\ufffd") };
+	char pair[2 * sizeof st->half];
+	struct buf b = buf_on(pair, sizeof pair);
+	size_t n;
+
+	if (st->nhalf && piece.raw.n) {
+		buf_put(&b, (struct str){ st->half, st->nhalf });
+		buf_put(&b, str_head(piece.raw, sizeof st->half));
+		st->nhalf = 0;
+		if (is_pair(buf_str(&b))) {
+			mark.raw = buf_str(&b);
+			piece.raw = str_from(piece.raw, sizeof st->half);
+		}
+		answer_text(&c->answer, mark);
+	}
+	n = json_whole(piece.raw);
+	if (piece.raw.n - n == sizeof st->half) {
+		st->nhalf = sizeof st->half;
+		memcpy(st->half, piece.raw.p + n, st->nhalf);
+		piece.raw.n = n;
+	}
+	answer_text(&c->answer, piece);
+}
+
 static void close_block(struct call *c, struct bedrock *st)
 {
 	struct jstr pending = { buf_str(&st->pending) };
 
+	if (st->nhalf)
+		answer_text(&c->answer, (struct jstr){ S("\\ufffd") });
+	st->nhalf = 0;
 	switch (st->open) {
 	case OPEN_THINKING:
 		answer_signature(&c->answer, pending.raw.n ? pending :
@@ -90,17 +131,15 @@ static void close_block(struct call *c, struct bedrock *st)
 	st->input_bytes = 0;
 }
 
-/* Makes a block of that kind the open one. Text and thinking begin with their
- * first piece, and the kind may change within an index (BR-101). */
+/* Makes a block of that kind the open one. Thinking begins with its first
+ * piece, and the kind may change within an index (BR-101). */
 static void need(struct call *c, struct bedrock *st, enum bedrock_open kind)
 {
 	if (st->open == kind)
 		return;
 	close_block(c, st);
 	st->open = kind;
-	if (kind == OPEN_TEXT)
-		answer_open(&c->answer, B_TEXT, none, none);
-	else if (kind == OPEN_THINKING)
+	if (kind == OPEN_THINKING)
 		answer_open(&c->answer, B_THINKING, none, none);
 }
 
@@ -122,17 +161,35 @@ static void open_tool(struct call *c, struct bedrock *st, struct jv use)
 	answer_open(&c->answer, B_TOOL_USE, id, bedrock_tool_name(st, name));
 }
 
-static void put_text(struct call *c, struct bedrock *st,
-    enum bedrock_open kind, struct jstr piece)
+/* Blank text opens no block until something follows: alone it is none, and a
+ * whole answer must say the same (BR-70). */
+static int put_text(struct call *c, struct bedrock *st, struct jstr piece)
+{
+	if (piece.raw.n == 0)
+		return OK;
+	need(c, st, OPEN_TEXT);
+	if (!c->answer.open) {
+		if (is_blank(piece))
+			return keep(c, st, piece);
+		answer_open(&c->answer, B_TEXT, none, none);
+		answer_text(&c->answer, (struct jstr){
+		    buf_str(&st->pending) });
+		st->pending.n = 0;
+	}
+	put_piece(c, st, piece);
+	return OK;
+}
+
+static void put_thought(struct call *c, struct bedrock *st,
+    struct jstr piece)
 {
 	if (piece.raw.n == 0)
 		return;
-	need(c, st, kind);
+	need(c, st, OPEN_THINKING);
 	/* Claude itself leaves out what the client doesn't want to see. */
-	if (kind == OPEN_THINKING && st->model.family != FAMILY_CLAUDE &&
-	    c->req && c->req->display == DISPLAY_OMITTED)
-		return;
-	answer_text(&c->answer, piece);
+	if (st->model.family == FAMILY_CLAUDE || !c->req ||
+	    c->req->display != DISPLAY_OMITTED)
+		put_piece(c, st, piece);
 }
 
 static int put_reasoning(struct call *c, struct bedrock *st, struct jv v)
@@ -140,7 +197,7 @@ static int put_reasoning(struct call *c, struct bedrock *st, struct jv v)
 	struct jstr signature = json_str(json_get(v, S("signature")));
 	struct jstr redacted = json_str(json_get(v, S("redactedContent")));
 
-	put_text(c, st, OPEN_THINKING, json_str(json_get(v, S("text"))));
+	put_thought(c, st, json_str(json_get(v, S("text"))));
 	if (signature.raw.n) {
 		need(c, st, OPEN_THINKING);
 		if (keep(c, st, signature) != OK)
@@ -259,6 +316,20 @@ static int finish(struct call *c, struct bedrock *st)
 	return CALL_DONE;
 }
 
+/* The tokens stand in the far half of the arena; until its end is set back,
+ * what is kept goes into the near one and can't meet them. */
+static int read_json(struct call *c, struct json *doc, struct str text)
+{
+	struct arena far = *c->a;
+	int r;
+
+	far.cur += arena_room(&far) / 2;
+	c->a->end = far.cur;
+	r = json_parse(doc, text, &far, NULL);
+	return r == OK || r == E_FULL ? r :
+	    bad(c, S(" sent what is not JSON"));
+}
+
 /* ---- events (section 9) ---- */
 
 /* Another index means that the open block is over, stop or no stop. */
@@ -298,12 +369,13 @@ static int take_delta(struct call *c, struct bedrock *st, struct jv v)
 	move_to(c, st, v);
 	if (st->open == OPEN_SKIPPED)
 		return OK;
-	put_text(c, st, OPEN_TEXT, json_str(json_get(delta, S("text"))));
+	if (put_text(c, st, json_str(json_get(delta, S("text")))) != OK)
+		return E_FULL;
 	if (json_type(use) == JSON_OBJECT && st->open != OPEN_TOOL)
 		return bad(c, S(" sent a tool's input without its start"));
 	if (input.raw.n) {
 		st->input_bytes = 1;
-		answer_text(&c->answer, input);
+		put_piece(c, st, input);
 	}
 	return put_reasoning(c, st, json_get(delta, S("reasoningContent")));
 }
@@ -350,18 +422,17 @@ static int take_event(struct call *c, struct bedrock *st, struct str type,
 int bedrock_converse_event(struct call *c, struct bedrock *st,
     struct str type, struct str payload)
 {
-	struct arena far = half(c->a, 1);
+	struct arena whole = *c->a;
 	struct json doc;
 	int r;
 
 	if (st->done)
 		return CALL_DONE;
-	r = json_parse(&doc, payload, &far, NULL);
-	if (r == E_FULL)
-		return E_FULL;
-	if (r != OK)
-		return bad(c, S(" sent an event that is not JSON"));
-	return take_event(c, st, type, json_root(&doc));
+	r = read_json(c, &doc, payload);
+	if (r == OK)
+		r = take_event(c, st, type, json_root(&doc));
+	c->a->end = whole.end;
+	return r;
 }
 
 int bedrock_converse_end(struct call *c, struct bedrock *st)
@@ -378,7 +449,7 @@ int bedrock_converse_end(struct call *c, struct bedrock *st)
 /* Arguments that came as an object, as the one piece they are. */
 static int put_input(struct call *c, struct bedrock *st, struct jv input)
 {
-	struct arena scratch = half(c->a, 0);
+	struct arena scratch = *c->a;
 	struct buf b;
 
 	if (json_type(input) != JSON_OBJECT || json_count(input) == 0)
@@ -392,18 +463,6 @@ static int put_input(struct call *c, struct bedrock *st, struct jv input)
 	return OK;
 }
 
-static int is_blank(struct jstr s)
-{
-	static const char escapes[] = "ntrf";
-	size_t i;
-
-	for (i = 0; i < s.raw.n; i++)
-		if (s.raw.p[i] != ' ' && (s.raw.p[i] != '\\' ||
-		    !memchr(escapes, s.raw.p[++i], sizeof escapes - 1)))
-			return 0;
-	return 1;
-}
-
 static int put_element(struct call *c, struct bedrock *st, struct jv v)
 {
 	struct jv use = json_get(v, S("toolUse"));
@@ -411,14 +470,12 @@ static int put_element(struct call *c, struct bedrock *st, struct jv v)
 	struct jv text = json_get(reasoning, S("reasoningText"));
 	struct json_iter it = json_iter(json_get(json_get(v,
 	    S("citationsContent")), S("content")));
-	struct jstr plain = json_str(json_get(v, S("text")));
-	int r = OK;
+	int r = put_text(c, st, json_str(json_get(v, S("text"))));
 
-	if (!is_blank(plain))
-		put_text(c, st, OPEN_TEXT, plain);
-	while (!it.object && json_next(&it))
-		put_text(c, st, OPEN_TEXT, json_str(json_get(it.value,
-		    S("text"))));
+	while (r == OK && !it.object && json_next(&it))
+		r = put_text(c, st, json_str(json_get(it.value, S("text"))));
+	if (r != OK)
+		return r;
 	if (json_type(text) == JSON_OBJECT) {
 		/* One without text is a block too, if it is signed. */
 		r = put_reasoning(c, st, text);
@@ -433,33 +490,36 @@ static int put_element(struct call *c, struct bedrock *st, struct jv v)
 	return r;
 }
 
-int bedrock_converse_answer(struct call *c, struct bedrock *st,
-    struct str json)
+static int take_answer(struct call *c, struct bedrock *st, struct jv v)
 {
-	struct arena far = half(c->a, 1);
-	struct json doc;
-	struct json_iter it;
-	struct jv message;
-	int r = json_parse(&doc, json, &far, NULL);
+	struct jv message = json_get(json_get(v, S("output")), S("message"));
+	struct json_iter it = json_iter(json_get(message, S("content")));
+	int r;
 
-	if (r == E_FULL)
-		return E_FULL;
-	if (r != OK)
-		return bad(c, S(" sent an answer that is not JSON"));
-	message = json_get(json_get(json_root(&doc), S("output")),
-	    S("message"));
 	if (json_type(message) != JSON_OBJECT)
 		return bad(c, S(" sent an answer without a message"));
 	/* Before anything is said, so that it is an HTTP error. */
-	if (is_malformed(json_get(json_root(&doc), S("stopReason"))))
-		return take_stop(c, st, json_root(&doc));
-	take_usage(st, json_root(&doc));
-	it = json_iter(json_get(message, S("content")));
+	if (is_malformed(json_get(v, S("stopReason"))))
+		return take_stop(c, st, v);
+	take_usage(st, v);
 	while (!it.object && json_next(&it)) {
 		r = put_element(c, st, it.value);
 		if (r != OK)
 			return r;
 	}
-	r = take_stop(c, st, json_root(&doc));
+	r = take_stop(c, st, v);
 	return r == OK ? finish(c, st) : r;
+}
+
+int bedrock_converse_answer(struct call *c, struct bedrock *st,
+    struct str json)
+{
+	struct arena whole = *c->a;
+	struct json doc;
+	int r = read_json(c, &doc, json);
+
+	if (r == OK)
+		r = take_answer(c, st, json_root(&doc));
+	c->a->end = whole.end;
+	return r;
 }

@@ -64,6 +64,19 @@ static const struct row rows[] = {
 	{ "BR-86 empty pieces", TEXT(0, "") THINK(0, "'text':''")
 	    TEXT(0, "a") TEXT(0, "") END("end_turn") USAGE,
 	    "T{a} end_turn 3/0/0/4." },
+	{ "BR-70 blank text is no block", TEXT(0, "\\n") TEXT(0, " \\n")
+	    STOP(0) TOOL(1, "t1", "f") STOP(1) END("tool_use") USAGE,
+	    "C{t1 f {}} tool_use 3/0/0/4." },
+	{ "BR-70 blanks in front are text", TEXT(0, "\\n") TEXT(0, " ")
+	    TEXT(0, "a") TEXT(0, " ") TEXT(0, "\\n") STOP(0)
+	    END("end_turn") USAGE, "T{\\n |a| |\\n} end_turn 3/0/0/4." },
+	{ "AN 9 a character in two pieces", TEXT(0, "a\\ud83d")
+	    TEXT(0, "\\ude80b") STOP(0) END("end_turn") USAGE,
+	    "T{a|\\ud83d\\ude80|b} end_turn 3/0/0/4." },
+	{ "AN 9 half a character", TEXT(0, "\\ud83d") TEXT(0, "b\\ud83d")
+	    STOP(0) TOOL(1, "t1", "f") INPUT(1, "\\ud83d") INPUT(1, "\\uDE80")
+	    END("tool_use") USAGE, "T{\\ufffd|b|\\ufffd} "
+	    "C{t1 f \\ud83d\\uDE80} tool_use 3/0/0/4." },
 	{ "BR-87 a tool without input", TOOL(0, "t1", "f") STOP(0)
 	    TOOL(1, "t2", "f") INPUT(1, "") STOP(1) END("tool_use") USAGE,
 	    "C{t1 f {}} C{t2 f {}} tool_use 3/0/0/4." },
@@ -145,7 +158,7 @@ static const struct row rows[] = {
 	{ "9. nothing came", "",
 	    "!502 api_error upstream bedrock ended its stream early" },
 	{ "not JSON", "D {'contentBlockIndex'\n",
-	    "!502 api_error upstream bedrock sent an event that is not JSON" },
+	    "!502 api_error upstream bedrock sent what is not JSON" },
 	{ "10. caches", END("end_turn") "M {'usage':{'inputTokens':3,"
 	    "'outputTokens':4,'totalTokens':107,'cacheReadInputTokens':60,"
 	    "'cacheWriteInputTokens':40,'cacheDetails':[{'ttl':'1h',"
@@ -259,8 +272,7 @@ static const struct row answers[] = {
 	    "!502 api_error upstream bedrock sent an answer without a "
 	    "message" },
 	{ "not JSON", "<html>",
-	    "!502 api_error upstream bedrock sent an answer that is not "
-	    "JSON" },
+	    "!502 api_error upstream bedrock sent what is not JSON" },
 	{ "16. malformed, before a word", ANSWER("{'text':'a'}",
 	    REASON("malformed_tool_use")),
 	    "!500 api_error the model's output was malformed" },
@@ -438,6 +450,9 @@ static void test_vectors(void)
 
 /* ---- no room ---- */
 
+#define SIXTY "0123456789abcdef0123456789abcdef0123456789abcdef0123456789ab"
+#define LONG SIXTY SIXTY SIXTY SIXTY SIXTY SIXTY SIXTY SIXTY SIXTY SIXTY
+
 static void test_full(void)
 {
 	static const char script[] = THINK(0, "'text':'a'")
@@ -466,6 +481,26 @@ static void test_full(void)
 		T(!p.broken, "%zu bytes: %s", room, p.broken);
 	}
 	T(full > 100 && full < 4000, "full for %d sizes", full);
+
+	/* What is kept comes near the tokens of the answer and stays off. */
+	for (room = 2000; room < 12000; room += 32) {
+		play_init(&p, FAMILY_CLAUDE);
+		p.a.end = p.memory + room;
+		r = bedrock_converse_answer(&p.c, &p.st, quoted(ANSWER(
+		    "{'reasoningContent':{'reasoningText':{'text':'h',"
+		    "'signature':'" LONG LONG LONG "'}}},"
+		    "{'reasoningContent':{'redactedContent':'" LONG LONG "'}},"
+		    "{'toolUse':{'toolUseId':'t1','name':'f','input':{'a':'"
+		    LONG "'}}},{'text':'z'}", REASON("tool_use"))));
+		if (r == CALL_DONE)
+			T_STR(play_line(&p, r), S("R{h~" LONG LONG LONG
+			    "} X{" LONG LONG "} C{t1 f {\\\"a\\\":\\\"" LONG
+			    "\\\"}} T{z} tool_use 3/0/0/4."),
+			    "%zu bytes: all of it", room);
+		else
+			T_INT(r, E_FULL, "%zu bytes", room);
+		T(!p.broken, "%zu bytes: %s", room, p.broken);
+	}
 
 	/* Something else takes from the arena between two pieces. */
 	play_init(&p, FAMILY_CLAUDE);
