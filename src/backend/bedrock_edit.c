@@ -113,6 +113,8 @@ int edit_reaches(const struct edit *e)
 {
 	size_t i;
 
+	if (e->effort.doc && path_is(e, S("output_config")))
+		return 1;
 	for (i = 0; i < COUNT(strips); i++)
 		if ((strips[i].when & e->why) &&
 		    path_above(e, str_of(strips[i].path)))
@@ -314,6 +316,9 @@ void edit_object(struct edit *e, struct jv v)
 			continue;
 		} else if (json_type(f->it.value) == JSON_STRING && is_id(e)) {
 			put_id(e, f->it.value);
+		} else if (e->effort.doc &&
+		    path_is(e, S("output_config.effort"))) {
+			buf_put(&e->b, json_raw(e->effort));
 		} else {
 			buf_put(&e->b, json_raw(f->it.value));
 		}

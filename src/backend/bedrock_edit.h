@@ -41,6 +41,8 @@ struct edit {
 	size_t leading;			/* system messages in front: of `system` */
 	size_t users;			/* behind the last message of a user */
 	size_t message, block;		/* where we are, for a refusal */
+	struct jv effort;		/* that a turn asked for last, where turns
+					 * can't say it; else absent */
 	char path[EDIT_PATH];		/* of where we are: "tools.#.strict" */
 	size_t npath;
 	int fault;			/* OK; E_FAULT: c->fault is set */

@@ -231,11 +231,20 @@ static void find_reasons(struct edit *e)
 		e->why |= NO_PROFILE;
 }
 
-/* Where the leading system messages end, and the last of the user's. */
+/* Where the leading system messages end, the last of the user's, and what
+ * they say that only a beta would carry. */
 static void find_turns(struct edit *e)
 {
 	const struct request *r = e->r;
+	struct jv v;
 	size_t i;
+
+	for (i = 0; (e->why & NO_TURNS) && i < r->nmessages; i++) {
+		v = json_get(json_get(r->messages[i].json,
+		    S("output_config")), S("effort"));
+		if (json_type(v) == JSON_STRING)
+			e->effort = v;
+	}
 
 	e->turns = (e->m->can & CAN_SYSTEM_TURNS) && (e->kept & BETA_SYSTEM);
 	for (i = 0; i < r->nmessages; i++)
@@ -303,6 +312,13 @@ static void put_added(struct edit *e)
 		json_quote(&e->b, who);
 	}
 	e->npath = was;
+	if (e->effort.doc && !(e->why & NO_EFFORT) && json_type(json_get(
+	    e->r->json, S("output_config"))) == JSON_ABSENT) {
+		edit_key(e, S("output_config"));
+		buf_put(&e->b, S("{\"effort\":"));
+		buf_put(&e->b, json_raw(e->effort));
+		buf_chr(&e->b, '}');
+	}
 	if (e->c->kind == CALL_COUNT && e->r->max_tokens < 0)
 		buf_put(&e->b, S(",\"max_tokens\":1"));
 }

@@ -480,6 +480,109 @@ static void test_blocks(void)
 	counting = 0;
 }
 
+static void learned(const char *path)
+{
+	struct bedrock_learned *l = bedrock_learned(&w.c);
+
+	strcpy(l->strip[l->nstrips++], path);
+}
+
+/* What an old model is asked for when a turn sets its effort. */
+static void test_turn_effort(void)
+{
+	static const char low[] = ",\"messages\":[" USER("\"u\"")
+	    ",{\"role\":\"system\",\"content\":\"s\",\"output_config\":"
+	    "{\"effort\":\"low\"}}]";
+	char text[600];
+
+	forget();
+	snprintf(text, sizeof text, "\"output_config\":{\"effort\":\"high\","
+	    "\"x\":1}%s", low);
+	T(str_find(sent("claude-opus-4-8", text), S("\"output_config\":"
+	    "{\"effort\":\"low\",\"x\":1},\"messages\":[{\"role\":\"user\","
+	    "\"content\":[" TEXT("u") "," REMIND("s") "]}]}")) <
+	    world_body(&w).n, "a turn's effort is in force: %.*s",
+	    (int)world_body(&w).n, world_body(&w).p);
+	snprintf(text, sizeof text, "\"x\":1%s", low);
+	T(str_starts(sent("claude-opus-4-8", text), S(OLD ",\"output_config\":"
+	    "{\"effort\":\"low\"},\"max_tokens\":9,\"x\":1,")),
+	    "without a place of its own it gets one");
+	T(str_starts(sent("claude-sonnet-4-0", text), S(OLD
+	    ",\"max_tokens\":9,\"x\":1,")), "but not for older models");
+	flags("mid-conversation-output-config-2026-07-01");
+	T(str_ends(sent("claude-opus-5-5", text), S("\"content\":\"s\","
+	    "\"output_config\":{\"effort\":\"low\"}}]}")),
+	    "with its beta it stays where it is");
+}
+
+/* What is too long, too many, or there twice. */
+static void test_odd(void)
+{
+	char text[4000], list[1000];
+	size_t n;
+	int i;
+
+	forget();
+	memset(list, 'k', 300);
+	list[300] = '\0';
+	snprintf(text, sizeof text, "\"%s\":{\"a\":1}," HELLO, list);
+	turned(text, text, "a path too long for any rule");
+	sent("claude-opus-4-5", HELLO);
+	learned("metadata.a");
+	snprintf(text, sizeof text, "\"metadata\":{\"%s\":{\"a\":1}}," HELLO,
+	    list);
+	turned(text, text, "and inside one that is looked into");
+	forget();
+	for (i = 0, n = 0; i < 40; i++)
+		n += (size_t)snprintf(list + n, sizeof list - n, "+f-%d,", i);
+	w.facts.opt.betas = (struct str){ list, n };
+	for (i = 0, n = 0; i < 40; i++)
+		n += (size_t)snprintf(text + n, sizeof text - n, "f-%d,", i);
+	flags(text);
+	sent("claude-opus-4-5", HELLO);
+	T(str_find(world_body(&w), S("\"f-31\"")) < world_body(&w).n &&
+	    str_find(world_body(&w), S("\"f-32\"")) == world_body(&w).n,
+	    "as many betas as there is room for");
+	forget();
+	turned("\"system\":\"a\",\"tools\":[{\"name\":\"t\"}],\"messages\":"
+	    "[" USER("\"x\"") "],\"system\":\"b\",\"tools\":[{\"name\":"
+	    "\"u\"}]," HELLO, "\"system\":\"b\",\"tools\":[{\"name\":\"u\"}],"
+	    HELLO, "members that are there twice: the last");
+	turned("\"cache_control\":null," HELLO, "\"cache_control\":null,"
+	    HELLO, "no mark");
+	turned("\"messages\":[" USER("[" RESULT("i") "]") "," BOT("\"a\"")
+	    "," SYS("\"s\"") "," USER("[" RESULT("j") "]") "]",
+	    "\"messages\":[" USER("[" RESULT("i") "]") "," BOT("\"a\"") ","
+	    USER("[" RESULT("j") "," REMIND("s") "]") "]",
+	    "section 16: behind results alone");
+	turned("\"messages\":[" USER("\"u\"") "," BOT("\"a\"") ",{\"role\":"
+	    "\"system\",\"content\":\"s\",\"clear_at\":"
+	    "\"next_user_message\"}," BOT("\"b\"") "," USER("\"v\"") "]",
+	    "\"messages\":[" USER("\"u\"") "," BOT("\"a\"") "," BOT("\"b\"")
+	    "," USER("\"v\"") "]", "cleared, and beside nobody");
+	turned("\"messages\":[" USER("[{\"type\":\"tool_reference\","
+	    "\"tool_name\":\"grep\"}]") "]", "\"messages\":[" USER("["
+	    TEXT("Tool available: grep") "]") "]",
+	    "section 16: tool_reference beside a result");
+	turned("\"messages\":[" USER("[{\"type\":\"document\",\"source\":"
+	    "{\"type\":\"base64\",\"media_type\":\"application/pdf\","
+	    "\"data\":\"JVBERi0x\"}},{\"type\":\"tool_result\","
+	    "\"tool_use_id\":\"i\",\"content\":[{\"type\":"
+	    "\"search_result\",\"source\":\"s\",\"title\":\"t\","
+	    "\"content\":[" TEXT("found") "]}]}]") "]", "\"messages\":["
+	    USER("[{\"type\":\"document\",\"source\":{\"type\":\"base64\","
+	    "\"media_type\":\"application/pdf\",\"data\":\"JVBERi0x\"}},"
+	    "{\"type\":\"tool_result\",\"tool_use_id\":\"i\",\"content\":["
+	    "{\"type\":\"search_result\",\"source\":\"s\",\"title\":\"t\","
+	    "\"content\":[" TEXT("found") "]}]}]") "]", "what is fine stays");
+	T(w.c.estimate >= 1500, "BR-133 a page");
+	version("2026-10-21");
+	T(str_find(sent("claude-opus-5-5", "\"messages\":[" BOT("[{\"type\":"
+	    "\"document\",\"source\":{\"type\":\"base64\",\"data\":"
+	    "\"JVBERi0x\"}}]") "]"), S(TEXT("<document>\\n(not text)\\n"
+	    "</document>"))) < world_body(&w).n, "BR-20 a PDF of an answer");
+}
+
 static void test_ids(void)
 {
 	static const char bad[] = "{\"type\":\"tool_use\",\"id\":\"f.x:0\"";
@@ -503,13 +606,6 @@ static void test_ids(void)
 	    "\"tu_c926db78992811288f790ef2\"")) < world_body(&w).n,
 	    "section 16 on BR-60: the same for both: %.*s",
 	    (int)world_body(&w).n, world_body(&w).p);
-}
-
-static void learned(const char *path)
-{
-	struct bedrock_learned *l = bedrock_learned(&w.c);
-
-	strcpy(l->strip[l->nstrips++], path);
 }
 
 static void test_learned(void)
@@ -850,6 +946,8 @@ int main(void)
 	test_system();
 	test_blocks();
 	test_ids();
+	test_turn_effort();
+	test_odd();
 	test_learned();
 	test_count();
 	test_stream();
