@@ -1,8 +1,9 @@
 /* page_har.c -- a session as HAR 1.2, for tools that read HTTP archives.
  *
- * An entry is a request with its answer. Bodies are rebuilt from records and
- * say so: an answer that went out as a stream stands there as the one message
- * it amounts to.
+ * An entry is a request with its answer. Bodies stand there as they were sent,
+ * where those bytes are still kept; else they are rebuilt from records and say
+ * so: an answer that went out as a stream is then the one message it amounts
+ * to.
  *
  * SPDX-License-Identifier: MIT */
 #include "pages.h"
@@ -37,85 +38,143 @@ static int put_header(struct buf *b, int any, const char *name, struct jv v)
 	return 1;
 }
 
-static void put_request(struct page *pg, struct buf *b, struct jv v,
-    struct arena work)
+/* The fields of a head that was kept, whole lines behind its first. */
+static int put_kept_headers(struct page *pg, struct buf *b, struct str id,
+    enum raw_side side, struct arena work)
 {
-	struct har *h = pg->own;
-	struct buf body = buf_open(&work);
+	struct buf head = buf_open(&work);
+	struct str rest, line, name;
 	int any = 0;
 
-	page_put_body(pg, &h->chain, v, &body);
-	put_z(b, "\"request\":{\"method\":\"POST\","
-	    "\"url\":\"http://localhost/v1/messages");
-	if (json_is(json_get(v, S("cdx.class")), S("count")))
-		put_z(b, "/count_tokens");
-	put_z(b, "\",\"httpVersion\":\"HTTP/1.1\",\"cookies\":[],"
-	    "\"headers\":[");
+	if (journal_raw(pg->j, id, side, 1, &head) != OK)
+		return 0;
+	rest = buf_str(&head);
+	str_cut(&rest, '\n', &line);
+	while (str_cut(&rest, '\n', &line) && str_trim(line).n) {
+		str_cut(&line, ':', &name);
+		put_z(b, any++ ? ",{\"name\":" : "{\"name\":");
+		json_quote(b, name);
+		put_z(b, ",\"value\":");
+		json_quote(b, str_trim(line));
+		put_z(b, "}");
+	}
+	return any;
+}
+
+static void put_headers(struct page *pg, struct buf *b, struct str id,
+    struct jv v, struct arena work)
+{
+	int any = 0;
+
+	if (put_kept_headers(pg, b, id, RAW_CLIENT_REQUEST, work))
+		return;
 	any = put_header(b, any, "user-agent", json_get(v, S("cdx.client")));
 	any = put_header(b, any, "x-claude-code-session-id", json_get(v,
 	    S("gen_ai.conversation.id")));
 	any = put_header(b, any, "x-claude-code-agent-id", json_get(v,
 	    S("gen_ai.agent.id")));
 	put_z(b, any ? ",{" : "{");
-	put_z(b, "\"name\":\"content-type\",\"value\":\"application/json\"}],"
-	    "\"queryString\":[],\"postData\":{\"mimeType\":"
+	put_z(b, "\"name\":\"content-type\",\"value\":"
+	    "\"application/json\"}");
+}
+
+static void put_request(struct page *pg, struct buf *b, struct str id,
+    struct jv v, struct arena work)
+{
+	struct har *h = pg->own;
+	const char *how = "as it was sent, secrets redacted";
+	struct buf body = buf_open(&work);
+
+	put_z(b, "\"request\":{\"method\":\"POST\","
+	    "\"url\":\"http://localhost/v1/messages");
+	if (json_is(json_get(v, S("cdx.class")), S("count")))
+		put_z(b, "/count_tokens");
+	put_z(b, "\",\"httpVersion\":\"HTTP/1.1\",\"cookies\":[],"
+	    "\"headers\":[");
+	put_headers(pg, b, id, v, work);
+	put_z(b, "],\"queryString\":[],\"postData\":{\"mimeType\":"
 	    "\"application/json\",\"text\":\"");
+	if (journal_raw(pg->j, id, RAW_CLIENT_REQUEST, 0, &body) != OK) {
+		body.n = 0;
+		body.full = 0;
+		page_put_body(pg, &h->chain, v, &body);
+		how = h->chain.whole ? "rebuilt from records" : "rebuilt from "
+		    "records; earlier messages are no longer kept";
+	}
 	if (!body.full)
 		json_escape(b, buf_str(&body));
-	put_z(b, body.full ? "\",\"comment\":\"too large\"}," :
-	    h->chain.whole ? "\",\"comment\":\"rebuilt from records\"}," :
-	    "\",\"comment\":\"rebuilt from records; earlier messages are "
-	    "no longer kept\"},");
-	put_z(b, "\"headersSize\":-1,\"bodySize\":");
+	put_z(b, "\",\"comment\":\"");
+	put_z(b, body.full ? "too large" : how);
+	put_z(b, "\"},\"headersSize\":-1,\"bodySize\":");
 	buf_int(b, json_int(json_get(v, S("cdx.body_bytes")), -1));
 	put_z(b, "},\n");
 }
 
-static void put_content(struct page *pg, struct buf *b, struct jv v,
-    struct arena work)
+/* The answer as one Message, or one error, without what wasn't kept. */
+static void put_rebuilt(struct page *pg, struct buf *body, struct jv v)
 {
-	struct buf body = buf_open(&work);
 	struct str data = page_blob(pg, json_str(json_at(json_get(v,
 	    S("cdx.content")), 0)).raw);
 	struct jv error = json_get(v, S("error.type"));
+	struct str text = json_raw(json_get(v, S("cdx.error")));
 
 	if (data.n > 2) {
 		/* {"role":...,"content":[...]} and what a Message has more. */
-		buf_put(&body, str_head(data, data.n - 1));
-		put_z(&body, ",\"type\":\"message\",\"model\":");
-		buf_put(&body, json_raw(json_get(v,
+		buf_put(body, str_head(data, data.n - 1));
+		put_z(body, ",\"type\":\"message\",\"model\":");
+		buf_put(body, json_raw(json_get(v,
 		    S("gen_ai.response.model"))));
-		put_z(&body, ",\"stop_reason\":");
-		buf_put(&body, json_raw(json_get(v, S("cdx.stop_reason"))));
-		put_z(&body, "}");
+		put_z(body, ",\"stop_reason\":");
+		buf_put(body, json_raw(json_get(v, S("cdx.stop_reason"))));
+		put_z(body, "}");
 	} else if (json_type(error) == JSON_STRING) {
-		put_z(&body, "{\"type\":\"error\",\"error\":{\"type\":");
-		buf_put(&body, json_raw(error));
-		put_z(&body, ",\"message\":");
-		if (json_type(json_get(v, S("cdx.error"))) == JSON_STRING)
-			buf_put(&body, json_raw(json_get(v, S("cdx.error"))));
-		else
-			put_z(&body, "\"\"");
-		put_z(&body, "}}");
+		put_z(body, "{\"type\":\"error\",\"error\":{\"type\":");
+		buf_put(body, json_raw(error));
+		put_z(body, ",\"message\":");
+		buf_put(body, text.n && text.p[0] == '"' ? text : S("\"\""));
+		put_z(body, "}}");
+	}
+}
+
+static void put_content(struct page *pg, struct buf *b, struct str id,
+    struct jv v, struct arena work)
+{
+	struct buf body = buf_open(&work);
+	const char *how = "as it was sent", *type = "application/json";
+
+	if (journal_raw(pg->j, id, RAW_CLIENT_RESPONSE, 0, &body) != OK) {
+		body.n = 0;
+		body.full = 0;
+		how = "rebuilt from records";
+		put_rebuilt(pg, &body, v);
+	} else if (!str_starts(buf_str(&body), S("{"))) {
+		type = "text/event-stream";
 	}
 	put_z(b, "\"content\":{\"size\":");
 	buf_u64(b, body.n);
-	put_z(b, ",\"mimeType\":\"application/json\",\"text\":\"");
+	put_z(b, ",\"mimeType\":\"");
+	put_z(b, type);
+	put_z(b, "\",\"text\":\"");
 	json_escape(b, buf_str(&body));
-	put_z(b, "\",\"comment\":\"rebuilt from records\"}");
+	put_z(b, "\",\"comment\":\"");
+	put_z(b, how);
+	put_z(b, "\"}");
 }
 
-static void put_response(struct page *pg, struct buf *b, struct str id, struct jv v,
-    struct arena work)
+static void put_response(struct page *pg, struct buf *b, struct str id,
+    struct jv v, struct arena work)
 {
 	put_z(b, "\"response\":{\"status\":");
 	buf_int(b, json_int(json_get(v, S("http.response.status_code")), 0));
 	put_z(b, ",\"statusText\":\"\",\"httpVersion\":\"HTTP/1.1\","
-	    "\"cookies\":[],\"headers\":[{\"name\":\"request-id\","
-	    "\"value\":");
-	json_quote(b, id);
-	put_z(b, "}],");
-	put_content(pg, b, v, work);
+	    "\"cookies\":[],\"headers\":[");
+	if (!put_kept_headers(pg, b, id, RAW_CLIENT_RESPONSE, work)) {
+		put_z(b, "{\"name\":\"request-id\",\"value\":");
+		json_quote(b, id);
+		put_z(b, "}");
+	}
+	put_z(b, "],");
+	put_content(pg, b, id, v, work);
 	put_z(b, ",\"redirectURL\":\"\",\"headersSize\":-1,\"bodySize\":");
 	buf_int(b, json_int(json_get(v, S("cdx.bytes_out")), -1));
 	put_z(b, "},\n");
@@ -162,7 +221,7 @@ static void put_entry(struct page *pg, struct buf *b)
 	put_z(b, "{\"startedDateTime\":");
 	buf_put(b, json_raw(json_get(v, S("ts"))));
 	put_z(b, ",");
-	put_request(pg, b, v, work);
+	put_request(pg, b, id, v, work);
 	put_response(pg, b, id, a, work);
 	put_timings(b, json_get(a, S("cdx.t")));
 	put_z(b, ",\"_id\":");

@@ -147,7 +147,7 @@ int journal_raw(const struct journal *j, struct str id, enum raw_side side,
 	if (!str_eq(id, S("req_1")) || side == RAW_CLIENT_RESPONSE)
 		return E_NONE;
 	if (head)
-		buf_put(out, S("POST / HTTP/1.1\r\n\r\n"));
+		buf_put(out, S("POST / HTTP/1.1\r\nA: b\r\n\r\n"));
 	else
 		buf_put(out, S("{\"a\":1}"));
 	return side == RAW_UPSTREAM_RESPONSE && !head ? E_LIMIT : OK;
@@ -485,7 +485,7 @@ static void test_raw(void)
 {
 	usual();
 	T_STR(take("/request/req_1/raw", "side=client&part=request"),
-	    S("POST / HTTP/1.1\r\n\r\n{\"a\":1}"), "head and body");
+	    S("POST / HTTP/1.1\r\nA: b\r\n\r\n{\"a\":1}"), "head and body");
 	T_STR(head.type, S("text/plain; charset=utf-8"), "as text");
 	T(has(buf_str(&head.fields), "attachment"), "to be saved");
 	T_STR(take("/request/req_1/raw", "side=client&part=request&only=body"),
@@ -634,6 +634,10 @@ static void test_har(void)
 	e = json_at(v, 0);
 	T_STR(json_num(json_get(json_get(e, S("timings")), S("wait"))),
 	    S("700.000"), "waited");
+	T(json_is(json_get(json_get(json_get(e, S("request")),
+	    S("postData")), S("text")), S("{\"a\":1}")), "bytes as sent");
+	T_INT(json_count(json_get(json_get(e, S("request")), S("headers"))),
+	    1, "fields as sent");
 	t = json_get(json_get(json_get(e, S("response")), S("content")),
 	    S("text"));
 	s = json_text(&a, json_str(t));
