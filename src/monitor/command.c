@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "journal_own.h"
+#include "load.h"
 #include "term.h"
 
 enum { PORT_DEFAULT = 8082 };
@@ -19,7 +21,8 @@ static const struct {
 } commands[] = {
 	{ "tail", command_tail },
 	{ "top", command_top },
-	{ "report", command_report }
+	{ "report", command_report },
+	{ "replay", command_replay }
 };
 
 static size_t find(const char *name)
@@ -111,4 +114,39 @@ int command_map(const char *path, struct str *out)
 	}
 	*out = (struct str){ m, (size_t)st.st_size };
 	return OK;
+}
+
+static void insert(struct journal *j, const struct journal_line *l)
+{
+	struct entry e = { .kind = (unsigned char)l->kind };
+
+	e.key = l->kind == J_BLOB ?
+	    journal_sha_key(journal_text(l->text, S("sha")).raw) :
+	    journal_hash(journal_text(l->text, S("id")).raw);
+	journal_insert(j, l->seq, &e, l->text);
+	if (l->kind == J_BLOB)
+		journal_wrote(j, e.key, l->seq);
+}
+
+struct journal *command_load(struct str text, uint64_t *lines,
+    uint64_t *damaged)
+{
+	struct journal_options o = { .slots = 1 };
+	struct journal_reader rd = { .text = text };
+	struct journal_line l;
+	struct journal *j;
+	int k;
+
+	o.memory = (uint64_t)text.n * 3 + (32 << 20);
+	j = journal_open(&o);
+	while (j && (k = journal_read(&rd, &l)) != E_NONE) {
+		if (k == OK) {
+			++*lines;
+			insert(j, &l);
+			continue;
+		}
+		++*damaged;
+		journal_skip(&rd);
+	}
+	return j;
 }

@@ -54,10 +54,11 @@ struct replay {
 	struct str of;		/* id of the recorded request */
 	struct str model;	/* to ask for */
 	int64_t max_tokens;	/* 0: as recorded */
+	int whole;		/* not to be streamed */
 	struct str body, session;	/* page_replay's, in the arena */
 };
 
-/* Makes the request's body anew, to be streamed. OK, or E_FAULT: it isn't
+/* Makes the request's body anew. OK, or E_FAULT: it isn't
  * there whole. */
 int page_replay(struct monitor *m, struct replay *r, struct arena *a,
     struct fault *f);

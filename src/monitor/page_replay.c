@@ -172,7 +172,8 @@ static int put_all(struct page *pg, const struct page_chain *c,
 		    TOKENS);
 	buf_put(b, S("{\"model\":"));
 	json_quote(b, r->model);
-	buf_put(b, S(",\"stream\":true,\"max_tokens\":"));
+	buf_put(b, r->whole ? S(",\"max_tokens\":") :
+	    S(",\"stream\":true,\"max_tokens\":"));
 	buf_int(b, max);
 	ok = put_system(pg, json_get(v, S("cdx.system")), b) == OK &&
 	    put_tools(pg, json_get(json_get(v, S("cdx.tools")), S("sha")),

@@ -457,40 +457,6 @@ static int tell(struct report *r, struct str text)
 
 /* ---- the page --------------------------------------------------------- */
 
-static void insert(struct journal *j, const struct journal_line *l)
-{
-	struct entry e = { .kind = (unsigned char)l->kind };
-
-	e.key = l->kind == J_BLOB ?
-	    journal_sha_key(journal_text(l->text, S("sha")).raw) :
-	    journal_hash(journal_text(l->text, S("id")).raw);
-	journal_insert(j, l->seq, &e, l->text);
-	if (l->kind == J_BLOB)
-		journal_wrote(j, e.key, l->seq);
-}
-
-static struct journal *load(struct report *r, struct str text)
-{
-	struct journal_options o = { .slots = 1 };
-	struct journal_reader rd = { .text = text };
-	struct journal_line l;
-	struct journal *j;
-	int k;
-
-	o.memory = (uint64_t)text.n * 3 + (32 << 20);
-	j = journal_open(&o);
-	while (j && (k = journal_read(&rd, &l)) != E_NONE) {
-		if (k == OK) {
-			r->lines++;
-			insert(j, &l);
-			continue;
-		}
-		r->damaged++;
-		journal_skip(&rd);
-	}
-	return j;
-}
-
 static int write_html(struct report *r, struct str text, const char *path)
 {
 	char *m = command_memory(HTML);
@@ -500,7 +466,7 @@ static int write_html(struct report *r, struct str text, const char *path)
 	int k = OK;
 
 	memset(&pg, 0, sizeof pg);
-	pg.j = load(r, text);
+	pg.j = command_load(text, &r->lines, &r->damaged);
 	if (!m || !pg.j || page_html_begin(&pg, &a) != OK)
 		return command_fail(S("no memory for "), str_of(path));
 	pg.name = str_of(path);

@@ -90,10 +90,15 @@ int command_fail(struct str what, struct str which);
 int command_map(const char *path, struct str *out);
 /* n bytes of memory, for good; NULL: none. */
 void *command_memory(size_t n);
+/* A journal's text in memory, to be looked up; NULL: no memory. Counts lines
+ * and damaged ones. */
+struct journal *command_load(struct str text, uint64_t *lines,
+    uint64_t *damaged);
 unsigned command_port(const struct command_input *in);
 
 int command_tail(const struct command_input *in);
 int command_top(const struct command_input *in);
 int command_report(const struct command_input *in);
+int command_replay(const struct command_input *in);
 
 #endif

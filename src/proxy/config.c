@@ -981,6 +981,7 @@ static void print_help(struct buf *b)
 "  claudecodex tail [-s SESSION] [--json] [--all] [--old] [FILE]\n"
 "  claudecodex top                what is in flight, on the whole screen\n"
 "  claudecodex report [--html] FILE   what a journal's file amounts to\n"
+"  claudecodex replay --model NAME [-s SESSION] [--yes] FILE\n"
 "  claudecodex --version\n\n"
 "  ANTHROPIC_BASE_URL=http://localhost:8082 claude    use it\n\n"
 "Each setting comes from its flag, else the environment, else .env of the\n"

@@ -249,6 +249,8 @@ static void test_tail_proxy(void)
 	static const char *const settings[] = { "LLM_BACKEND=demo",
 		"LOG_BODIES=all", NULL };
 	const char *const args[] = { "tail", "--old", NULL };
+	const char *again[] = { "replay", "--model", "other", program.logs,
+		NULL, NULL };
 	pid_t pid;
 	int out, i;
 
@@ -271,6 +273,19 @@ static void test_tail_proxy(void)
 	for (i = 0; i < 20 && whole("report", program.logs, NULL) != 0; i++)
 		poll(NULL, 0, 100);
 	T(says("1 steps"), "its journal as a report: %.*s", (int)nsaid, said);
+	pid = run(&out, again);
+	heard(out, NULL);
+	close(out);
+	T_INT(ended(pid), 2, "a replay asks first");
+	T(says("would send 1 requests"), "and says what: %.*s", (int)nsaid,
+	    said);
+	again[4] = "--yes";
+	pid = run(&out, again);
+	heard(out, NULL);
+	close(out);
+	T_INT(ended(pid), 0, "then it is sent");
+	T(says("then  text") && says("now   text") &&
+	    says("1 steps, 0 failed"), "and compared: %.*s", (int)nsaid, said);
 	stop(&program, 0);
 }
 
