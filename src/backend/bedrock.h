@@ -7,6 +7,7 @@
  *			_content.c, _media.c, _tools.c)
  * bedrock_stream.c	its answer, streamed or whole
  * bedrock_invoke.c	the request (with bedrock_edit.c) and answer of InvokeModel
+ * bedrock_estimate.c	tokens of a request for Claude, where nobody counts
  * bedrock_error.c	refusals: what they mean, what is learned from them
  *
  * Only the first part is for others; the rest is private to these files.
