@@ -89,8 +89,8 @@ static: ## build/static/claudecodex: one stripped file without dependencies; mus
 		LDFLAGS='-static -no-pie -s -Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack'
 	@size $(B)/static/claudecodex
 
-release: static ## static binaries for arm64, armhf, mipsel, s390x, tried under qemu
-	+@MAKE='$(MAKE) --no-print-directory' tools/release $(B)/release $(ARCHS)
+release: static $(LIVE) ## static binaries for arm64, armhf, mipsel, s390x, tried under qemu
+	+@MAKE='$(MAKE) --no-print-directory' tools/release $(B) $(ARCHS)
 
 run: $(B)/claudecodex ## build and start in the foreground; unconfigured, the demo answers
 	@exec tools/run $(B)/claudecodex $(ARGS)
@@ -113,10 +113,15 @@ $(UNIT) $(GOLDEN) $(FUZZ) $(LIVE) $(INTEROP) $(BENCH): $(B)/tests/%: $(B)/tests/
 unit: $(UNIT) ## tests/unit alone; make build/tests/unit/NAME builds one
 	@tools/runtests $(B)/log $(UNIT)
 
+# Those that run on any processor, and under qemu-user (tools/release).
+PORTABLE = $(UNIT) $(GOLDEN) \
+	$(foreach f,$(FUZZ),'$f tests/fuzz/corpus/$(notdir $f)')
+portable: all $(UNIT) $(GOLDEN) $(FUZZ)
+	@tools/runtests $(B)/log $(PORTABLE)
+
 test: all $(UNIT) $(GOLDEN) $(FUZZ) $(LIVE) ## all tests that need only a C compiler and make
 	@tools/runtests $(B)/log tools/floors $(if $(SANITIZE),,'tools/pure $(B)/obj') \
-		$(UNIT) $(GOLDEN) $(foreach f,$(FUZZ),'$f tests/fuzz/corpus/$(notdir \
-		$f)') $(foreach f,$(LIVE),'$f $(B)/claudecodex')
+		$(PORTABLE) $(foreach f,$(LIVE),'$f $(B)/claudecodex')
 
 check: $(BEARSSL_A) ## the same tests under ASan and UBSan; warnings are errors
 	$(SUBMAKE) test B=$(B)/check BEARSSL_A=$(BEARSSL_A) HARDEN= SANITIZE=1 \
@@ -153,7 +158,7 @@ help: ## this list
 		awk '{ i = index($$0, ":"); printf "make %-16s %s\n", \
 		substr($$0, 1, i - 1), substr($$0, i + 1) }'
 
-.PHONY: all libclaudecodex.a static release run unit test check lint fuzz \
+.PHONY: all libclaudecodex.a static release run unit portable test check lint fuzz \
 	fuzzers interop bench size install clean help
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $(patsubst %,%.d,$(UNIT) $(GOLDEN) $(FUZZ) $(LIVE) $(INTEROP) $(BENCH)) \

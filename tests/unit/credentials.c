@@ -568,7 +568,8 @@ static void roles(void)
 	BROKEN("AW-71 a session's name", "role_session_name must be");
 	set("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1/sts");
 	set("AWS_PROFILE", "r");
-	BROKEN("nobody there", "refused");
+	/* qemu-user doesn't translate this error for MIPS. */
+	BROKEN("nobody there", getenv("RUN") ? "127.0.0.1: " : "refused");
 }
 
 static void web_identities(void)

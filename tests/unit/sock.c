@@ -201,7 +201,13 @@ static void test_connect(void)
 	fd = dial(port);
 	T(ready(fd, 1), "an outcome");
 	T_INT(sock_connect_done(fd, &why), SOCK_ERR, "nobody listens");
-	T_INT(why, SOCK_REFUSED, "refused");
+	/* qemu-user hands the host's number through here, which on MIPS means
+	 * something else. */
+	if (getenv("RUN") && why == SOCK_OTHER)
+		t_skip("the reason of a refused connection, under %s",
+		    getenv("RUN"));
+	else
+		T_INT(why, SOCK_REFUSED, "refused");
 	sock_close(fd);
 	/* 192.0.2.0/24 is for documentation: no answer, or none at once. */
 	(void)sock_addr_parse(&a, S("192.0.2.1"), 9);
