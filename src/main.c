@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -96,15 +95,6 @@ static uint64_t machine_memory(void)
 	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
 
 	return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
-}
-
-/* Keys live in this process: no core files. */
-static void no_cores(void)
-{
-	struct rlimit none = { 0, 0 };
-
-	setrlimit(RLIMIT_CORE, &none);
-	umask(077);
 }
 
 static int listen_on(struct proxy *p)
@@ -215,6 +205,26 @@ static void open_monitor(struct proxy *p)
 	monitor_open(p->monitor, &o);
 }
 
+/* From here on nothing is opened but connections. */
+static void give_up_rights(struct proxy *p)
+{
+	const struct config *c = p->config;
+	unsigned ports[SANDBOX_PORTS_MAX];
+	size_t i, n = 0;
+	int any = 0;
+
+	if (!c->sandbox)
+		return;
+	for (i = 0; i < c->nupstreams && n < SANDBOX_PORTS_MAX - 1; i++) {
+		/* Its endpoint comes with the credentials, later. */
+		any |= c->upstreams[i].backend == &backend_bedrock;
+		ports[n++] = c->upstreams[i].port;
+	}
+	if (c->have_proxy)
+		ports[n++] = c->proxy_port;
+	p->rights = sandbox_serve(any ? NULL : ports, n);
+}
+
 static void serve_until_told(struct proxy *p)
 {
 	int64_t until = LOOP_NEVER;
@@ -306,7 +316,7 @@ int main(int argc, char **argv)
 	if (setup.cur == MAP_FAILED)
 		return die(S("no memory"));
 	setup.end = setup.cur + SETUP_MEMORY;
-	no_cores();
+	sandbox_begin();
 	p->config = &config;
 	p->monitor = &monitor;
 	if (loop_init(&p->loop) != OK ||
@@ -326,11 +336,15 @@ int main(int argc, char **argv)
 	    p->config->connections) != OK)
 		return die(S("no address space for the slots; lower MAX_BODY "
 		    "or MAX_CONNECTIONS"));
-	if (p->config->check)
+	if (p->config->check) {
+		/* Under the same limits, or it would promise too much. */
+		give_up_rights(p);
 		return check_run(p);
+	}
 	if (listen_on(p) != OK)
 		return 1;
 	open_monitor(p);
+	give_up_rights(p);
 	banner(p);
 	say_problems(p, buf_str(&warn));
 	serve_until_told(p);

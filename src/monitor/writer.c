@@ -6,15 +6,12 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _DEFAULT_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/select.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../net/loop.h"
+#include "../net/sandbox.h"
 #include "journal_own.h"
 #include "lines.h"
 #include "scribe.h"
@@ -27,54 +24,29 @@ enum {
 	DAY_MS = 86400000
 };
 
-/* ---- the child's start ------------------------------------------------ */
+/* ---- the child -------------------------------------------------------- */
 
-static void be_child(struct journal *j, int fd)
+/* It ends when the parent does: by the end of the socket, after what is in it
+ * was written. */
+static void be_child(void *ctx, int fd)
 {
-	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
-	struct sigaction sa;
-	sigset_t none;
-	size_t i;
+	struct journal *j = ctx;
 	int k;
 
-	/* It ends when the parent does: by the end of the socket, after
-	 * what is in it was written. Signals to the group are not its own. */
-	memset(&sa, 0, sizeof sa);
-	sigemptyset(&sa.sa_mask);
-	sa.sa_handler = SIG_IGN;
-	for (i = 0; i < COUNT(ignored); i++)
-		(void)sigaction(ignored[i], &sa, NULL);
-	sa.sa_handler = SIG_DFL;
-	(void)sigaction(SIGCHLD, &sa, NULL);
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	for (k = 0; k < FD_SETSIZE; k++)
-		if (k != fd)
-			sock_close(k);
-	for (k = 0; k < 3; k++)
+	for (k = 0; k < 3; k++) {
+		sock_close(k);
 		(void)open("/dev/null", O_RDWR);
+	}
+	(void)sandbox_store();
 	scribe_run(&j->writer.opt, fd, j->writer.frame.p);
-	_exit(0);
 }
 
 static void start(struct journal *j, int64_t now)
 {
 	struct writer *w = &j->writer;
-	enum sock_reason why;
-	int fd[2] = { -1, -1 };
 
 	w->again = now + AGAIN_MAX;
-	if (sock_pair(fd, &why) != OK)
-		return;
-	w->pid = (long)fork();
-	if (w->pid == 0)
-		be_child(j, fd[1]);
-	sock_close(fd[1]);
-	if (w->pid < 0) {
-		sock_close(fd[0]);
-		return;
-	}
-	w->fd = fd[0];
+	w->fd = keeper_child(&w->keeper);
 	w->frame.n = w->sent = w->nin = 0;
 }
 
@@ -86,8 +58,6 @@ static void lost_child(struct journal *j, int64_t now)
 
 	sock_close(w->fd);
 	w->fd = -1;
-	while (waitpid((pid_t)w->pid, NULL, 0) < 0 && errno == EINTR)
-		;
 	for (i = 0; i < w->deaths && pause < AGAIN_MAX; i++)
 		pause *= 2;
 	w->deaths++;
@@ -353,6 +323,7 @@ void writer_open(struct journal *j, const struct writer_options *o)
 	/* A file that is half full already is finished. */
 	put_segment(j, now, size > o->segment_max / 2);
 	w->emitted = size > o->segment_max / 2 ? 0 : size;
+	(void)keeper_start(&w->keeper, be_child, j, 0);
 	start(j, now);
 }
 
@@ -362,20 +333,16 @@ void writer_close(struct journal *j)
 	int64_t until = loop_now() + CLOSE_MS, now;
 	struct pollfd p;
 
+	if (w->opt.dir.n == 0)
+		return;
 	while (w->fd >= 0 && (now = loop_now()) < until &&
 	    writer_want(j) & WANT_WRITE) {
 		p = (struct pollfd){ w->fd, POLLOUT, 0 };
 		(void)poll(&p, 1, (int)(until - now));
 		(void)writer_turn(j, now);
 	}
-	if (w->fd < 0)
-		return;
 	sock_close(w->fd);
 	w->fd = -1;
-	/* It ends by itself; a disk that hangs is not waited for. */
-	while (waitpid((pid_t)w->pid, NULL, WNOHANG) == 0 &&
-	    loop_now() < until) {
-		p = (struct pollfd){ -1, 0, 0 };
-		(void)poll(&p, 1, 5);
-	}
+	now = loop_now();
+	keeper_stop(&w->keeper, until > now ? (int)(until - now) : 0);
 }

@@ -22,6 +22,7 @@
 #ifndef WRITER_H
 #define WRITER_H
 
+#include "../net/keeper.h"
 #include "../base/base.h"
 
 struct journal;
@@ -43,7 +44,7 @@ enum writer_news {
 struct writer {
 	struct writer_options opt;
 	int fd;			/* -1: no child */
-	long pid;
+	struct keeper keeper;	/* starts it, and another when it dies */
 	int64_t again;		/* when a new child may be started */
 	unsigned deaths;
 	uint64_t seq;		/* of the next line to hand over */

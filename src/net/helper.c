@@ -1,15 +1,15 @@
 /* helper.c -- what would block the loop, done in a child process.
  *
- * Three kinds of process run code of this file. The parent keeps a table of
+ * Four kinds of process run code of this file. The parent keeps a table of
  * questions and moves frames to and from the child without ever blocking. The
  * child hands each question to a worker and watches them with poll(). A
  * worker answers one question and exits; it is the only one that may hang,
- * and it is killed when it does.
+ * and it is killed when it does. Between parent and child is a keeper
+ * (keeper.h), as the parent gives up the right to start processes.
  *
  * Memory is the caller's struct helper; the child's table is on its stack.
- * The child starts as a copy of the parent, so it is started early; started
- * again after a crash it copies what the parent then holds, of which it uses
- * nothing.
+ * The keeper starts as a copy of the parent, so it is started early; a child
+ * started again copies what the keeper holds, and nothing newer.
  *
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
@@ -23,12 +23,10 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#ifdef __linux__
-#include <sys/prctl.h>
-#endif
 
 #include "helper.h"
 #include "loop.h"
+#include "sandbox.h"
 
 enum {
 	RESOLVE_TIME = 10000,	/* ms; libc asks two servers in that time */
@@ -124,47 +122,6 @@ struct worker {
 	struct helper_frame answer;
 };
 
-/* Dies with its parent, where the system can; elsewhere the end of the
- * socket tells the child. */
-static void bind_life(pid_t parent)
-{
-#ifdef __linux__
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-#endif
-	if (getppid() != parent)
-		_exit(0);
-}
-
-static void set_signals(void (*terminal)(int))
-{
-	static const int all[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGPIPE };
-	struct sigaction sa;
-	sigset_t none;
-	size_t i;
-
-	memset(&sa, 0, sizeof sa);
-	sigemptyset(&sa.sa_mask);
-	for (i = 0; i < COUNT(all); i++) {
-		sa.sa_handler = all[i] == SIGCHLD ? SIG_DFL : terminal;
-		(void)sigaction(all[i], &sa, NULL);
-	}
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/* Everything but standard output and error and the one descriptor. No number
- * beyond FD_SETSIZE is ever kept by this program, so the search ends there. */
-static void close_others(int keep)
-{
-	int fd;
-
-	for (fd = 3; fd < FD_SETSIZE; fd++)
-		if (fd != keep)
-			sock_close(fd);
-	sock_close(0);
-	(void)open("/dev/null", O_RDONLY);
-}
-
 /* A whole frame over a blocking descriptor. OK, or E_NONE at its end. */
 static int frame_read(int fd, struct helper_frame *f)
 {
@@ -251,9 +208,9 @@ static int hire(const struct helper *h, int up, struct worker *w,
 	w->pid = sock_pair(fd, &why) == OK ? fork() : -1;
 	if (w->pid == 0) {
 		(void)setpgid(0, 0);
-		bind_life(child);
-		set_signals(SIG_DFL);
-		close_others(fd[1]);
+		keeper_bind(child);
+		keeper_signals(0);
+		keeper_close_others(fd[1]);
 		work(h, fd[1], q);
 	}
 	sock_close(fd[1]);
@@ -357,19 +314,27 @@ static int child_turn(const struct helper *h, int up, struct worker *w)
 	return hire(h, up, idle, &q);
 }
 
-static void child(const struct helper *h, int up)
+static void child(void *ctx, int up)
 {
+	const struct helper *h = ctx;
 	static struct worker w[HELPER_WORKERS];
+	static struct helper_frame hello;
 	size_t i;
 
+	/* Resolving alone is done with fewer rights than running what the
+	 * owner has configured. */
+	if (h->nservices == 1)
+		(void)sandbox_resolve();
+	hello.kind = HELPER_HELLO;
+	hello.status = (int32_t)getpid();
 	for (i = 0; i < HELPER_WORKERS; i++)
 		w[i].fd = -1;
-	while (child_turn(h, up, w) == OK)
-		;
+	if (frame_write(up, &hello) == OK)
+		while (child_turn(h, up, w) == OK)
+			;
 	for (i = 0; i < HELPER_WORKERS; i++)
 		if (w[i].fd >= 0)
 			(void)kill(-w[i].pid, SIGKILL);
-	_exit(0);
 }
 
 /* ---- the parent ---- */
@@ -405,12 +370,6 @@ static void fail_open(struct helper *h, int state, struct str why, int64_t now)
 			settle(&h->entry[i], BAD, why, now + GRACE);
 }
 
-static void reap(struct helper *h)
-{
-	if (h->dead && waitpid((pid_t)h->dead, NULL, WNOHANG) != 0)
-		h->dead = 0;
-}
-
 /* Sets when the next child may be started: later each time. */
 static void back_off(struct helper *h, int64_t now)
 {
@@ -421,44 +380,24 @@ static void back_off(struct helper *h, int64_t now)
 	h->deaths++;
 }
 
+/* The child is gone or not to be trusted; the keeper ends it before it starts
+ * the next. */
 static void bury(struct helper *h, int64_t now)
 {
-	(void)kill((pid_t)h->pid, SIGKILL);
 	sock_close(h->fd);
 	h->fd = -1;
-	h->dead = h->pid;
 	h->pid = 0;
-	reap(h);
 	back_off(h, now);
 	fail_open(h, ASKED, S("the helper process ended; try again"), now);
 }
 
 static int start_child(struct helper *h, int64_t now)
 {
-	pid_t parent = getpid(), pid;
-	enum sock_reason why;
-	int fd[2];
-
-	if (h->dead || sock_pair(fd, &why) != OK) {
+	h->fd = keeper_child(&h->keeper);
+	if (h->fd < 0) {
 		back_off(h, now);
 		return E_FAULT;
 	}
-	pid = fork();
-	if (pid == 0) {
-		bind_life(parent);
-		/* What the terminal says is for the parent to decide. */
-		set_signals(SIG_IGN);
-		close_others(fd[1]);
-		child(h, fd[1]);
-	}
-	sock_close(fd[1]);
-	if (pid < 0) {
-		sock_close(fd[0]);
-		back_off(h, now);
-		return E_FAULT;
-	}
-	h->fd = fd[0];
-	h->pid = pid;
 	h->heard = now;
 	h->in_n = h->out_n = 0;
 	return OK;
@@ -478,6 +417,7 @@ int helper_start(struct helper *h, const struct helper_service *services,
 		h->services[h->nservices++] = services[i];
 	if (i < n)
 		return E_LIMIT;
+	(void)keeper_start(&h->keeper, child, h, 1);
 	return start_child(h, now);
 }
 
@@ -563,6 +503,10 @@ static void take_answer(struct helper *h, int64_t now)
 	int64_t keep_ms = f->keep_s < KEEP_MAX ? f->keep_s : KEEP_MAX;
 	size_t i;
 
+	if (f->kind == HELPER_HELLO) {
+		h->pid = f->status;
+		return;
+	}
 	h->heard = now;
 	h->deaths = 0;
 	keep_ms = f->keep_s ? keep_ms * 1000 : GRACE;
@@ -626,7 +570,6 @@ static void end_late(struct helper *h, int64_t now)
 
 void helper_turn(struct helper *h, int64_t now)
 {
-	reap(h);
 	if (h->fd < 0 && now >= h->again && start_child(h, now) != OK)
 		fail_open(h, QUEUED, S("the helper process can't be started"),
 		    now);
@@ -764,22 +707,12 @@ int helper_resolve(struct helper *h, struct str host, unsigned port,
 
 void helper_stop(struct helper *h)
 {
-	const struct timespec tick = { 0, 2000000 };
-	int64_t end = loop_now() + STOP_TIME;
 	size_t i;
 
-	if (h->fd >= 0) {
-		sock_close(h->fd);
-		h->fd = -1;
-		h->dead = h->pid;
-	}
+	sock_close(h->fd);
+	h->fd = -1;
 	/* At the end of its socket the child ends its workers and itself. */
-	for (reap(h); h->dead && loop_now() < end; reap(h))
-		(void)nanosleep(&tick, NULL);
-	if (h->dead) {
-		(void)kill((pid_t)h->dead, SIGKILL);
-		reap(h);
-	}
+	keeper_stop(&h->keeper, STOP_TIME);
 	for (i = 0; i < HELPER_ENTRIES; i++)
 		forget(&h->entry[i]);
 	h->again = LOOP_NEVER;

@@ -8,14 +8,16 @@
  * The child runs each question in a process of its own, at most
  * HELPER_WORKERS at once, and ends it at its deadline: a name server that
  * doesn't answer delays only those who ask about it. If the child dies,
- * open questions fail, and it is started again at a bounded rate. The child
- * dies with its parent. Apart from helper_start nothing here waits.
+ * open questions fail, and it is started again at a bounded rate, by a keeper
+ * that was split off at the start. All die with the parent. Apart from
+ * helper_start and helper_stop nothing here waits.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef HELPER_H
 #define HELPER_H
 
 #include "../base/base.h"
+#include "keeper.h"
 #include "sock.h"
 
 enum {
@@ -27,7 +29,10 @@ enum {
 	HELPER_NAMES_KEEP = 60	/* s; services move slower than that */
 };
 
-enum helper_kind { HELPER_RESOLVE = 1, HELPER_CREDENTIALS = 2 };
+enum helper_kind {
+	HELPER_RESOLVE = 1, HELPER_CREDENTIALS = 2,
+	HELPER_HELLO = 3	/* not asked: a child tells its number */
+};
 
 /* How a kind is answered, in the worker process, where blocking, allocating
  * and exiting are allowed. The worker leads a process group of its own, which
@@ -62,8 +67,9 @@ struct helper_frame {		/* the message, both ways */
 };
 
 struct helper {
-	int fd;			/* -1: no child now */
-	long pid, dead;		/* dead: ended, not yet reaped; else 0 */
+	int fd;			/* to the child; -1: none now */
+	struct keeper keeper;	/* starts it, and another when it dies */
+	long pid;		/* 0 until the child said so */
 	uint32_t next_id;
 	int64_t heard;		/* when it last answered, or was started */
 	int64_t again;		/* when a new child may be started */

@@ -630,6 +630,74 @@ int sock_pair(int fd[2], enum sock_reason *why)
 	return SOCK_ERR;
 }
 
+/* One descriptor in a message of one byte, as the system wants it. */
+union passed {
+	struct cmsghdr head;	/* aligns it */
+	char room[CMSG_SPACE(sizeof(int))];
+};
+
+static struct msghdr message(struct iovec *v, char *byte, union passed *u)
+{
+	struct msghdr m;
+
+	memset(&m, 0, sizeof m);
+	memset(u, 0, sizeof *u);
+	v->iov_base = byte;
+	v->iov_len = 1;
+	m.msg_iov = v;
+	m.msg_iovlen = 1;
+	m.msg_control = u->room;
+	m.msg_controllen = sizeof u->room;
+	return m;
+}
+
+int sock_give(int pair, int fd, enum sock_reason *why)
+{
+	char byte = 'f';
+	struct iovec v;
+	union passed u;
+	struct msghdr m = message(&v, &byte, &u);
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	ssize_t n;
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof fd);
+	memcpy(CMSG_DATA(c), &fd, sizeof fd);
+	do
+		n = sendmsg(pair, &m, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	*why = n == 1 ? SOCK_FINE : reason(errno);
+	return n == 1 ? OK : SOCK_ERR;
+}
+
+int sock_take(int pair, enum sock_reason *why)
+{
+	char byte;
+	struct iovec v;
+	union passed u;
+	struct msghdr m = message(&v, &byte, &u);
+	struct cmsghdr *c;
+	ssize_t n;
+	int fd;
+
+	*why = SOCK_FINE;
+	do
+		n = recvmsg(pair, &m, 0);
+	while (n < 0 && errno == EINTR);
+	if (n == 0)
+		return SOCK_EOF;
+	c = n < 0 ? NULL : CMSG_FIRSTHDR(&m);
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
+	    c->cmsg_len != CMSG_LEN(sizeof fd)) {
+		*why = n < 0 ? reason(errno) : SOCK_OTHER;
+		return SOCK_ERR;
+	}
+	memcpy(&fd, CMSG_DATA(c), sizeof fd);
+	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	return fd;
+}
+
 void sock_wake(int fd)
 {
 	int kept = errno;

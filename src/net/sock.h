@@ -113,6 +113,12 @@ unsigned sock_port(int fd);
 /* A connected pair for use inside the process and to its children: both ends
  * close-on-exec; fd[0] non-blocking, fd[1] blocking. OK or SOCK_ERR. */
 int sock_pair(int fd[2], enum sock_reason *why);
+/* Hands descriptor `fd` to the process at the other end of a pair; it stays
+ * open here. OK or SOCK_ERR. */
+int sock_give(int pair, int fd, enum sock_reason *why);
+/* Takes what was handed over, close-on-exec; waits for it where `pair` is
+ * blocking. A descriptor, SOCK_EOF or SOCK_ERR. */
+int sock_take(int pair, enum sock_reason *why);
 /* Drops one byte into fd if it fits. The one call here that a signal handler
  * may make: errno is preserved and the test hook not consulted. */
 void sock_wake(int fd);

@@ -307,6 +307,12 @@ int check_run(struct proxy *p)
 		buf_chr(&b, '\n');
 		failed = 1;
 	}
+	buf_put(&b, S("rights given up by: "));
+	if (p->config->sandbox)
+		sandbox_text(&b, p->rights);
+	else
+		buf_put(&b, S("none (SANDBOX=off)"));
+	buf_chr(&b, '\n');
 	say(buf_str(&b));
 	for (i = 0; i < p->config->nupstreams; i++)
 		failed |= check_one(p, &p->config->upstreams[i]);

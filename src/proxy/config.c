@@ -27,7 +27,7 @@ enum set {
 	IDLE_T, DRAIN_T, LOG_DIR, LOG_MAX, LOG_MB, LOG_KEEP, LOG_DAYS,
 	LOG_BODIES, MONITOR_MEM, RAW_MEM, MONITOR_TOKEN, MONITOR_REPLAY,
 	PRICES, SPEND_SESSION, SPEND_HOUR, MAX_BODY, MAX_MEMORY, MAX_CONN,
-	NO_COLOR, SETS
+	SANDBOX, NO_COLOR, SETS
 };
 
 static const struct option {
@@ -178,6 +178,9 @@ static const struct option {
 	[MONITOR_REPLAY] = { "MONITOR_REPLAY", NULL, "--monitor-replay", NUMBER,
 	    0, "0", "1: the monitor may send a recorded request to another "
 	    "model" },
+	[SANDBOX] = { "SANDBOX", NULL, "--sandbox", TEXT, NO_DOTENV, "on",
+	    "on: rights are given up after start (seccomp, Landlock), where "
+	    "the system has that; off" },
 	[NO_COLOR] = { "NO_COLOR", NULL, "--no-color", TEXT, 0, "",
 	    "any value: no colours on the console" }
 };
@@ -878,6 +881,9 @@ static int read_limits(struct reader *r)
 		c->log_bodies = LOG_BODIES_NONE;
 	else
 		return bad(r, LOG_BODIES, S("must be all, errors or none"));
+	c->sandbox = str_eq(value(c, SANDBOX), S("on"));
+	if (!c->sandbox && !str_eq(value(c, SANDBOX), S("off")))
+		return bad(r, SANDBOX, S("must be on or off"));
 	return OK;
 }
 

@@ -73,6 +73,7 @@ struct config {
 						 * user:password; empty: none */
 	unsigned proxy_port;
 	struct str no_proxy;
+	int sandbox;		/* give up rights after start */
 	int colour;		/* -1: by the terminal */
 	struct str secrets[SECRETS_MAX];	/* known values, for masking */
 	size_t nsecrets;

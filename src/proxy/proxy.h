@@ -25,6 +25,7 @@
 #include "../net/fetch.h"
 #include "../net/helper.h"
 #include "../net/loop.h"
+#include "../net/sandbox.h"
 #include "../net/tls.h"
 #include "../wire/sha256.h"
 #include "config.h"
@@ -384,6 +385,7 @@ struct proxy {
 	size_t work_size, in_size, out_size;
 	uint64_t charged;	/* of MAX_MEMORY */
 	struct str tls_why;	/* why no roots could be read */
+	unsigned rights;	/* given up: SANDBOX_* */
 };
 
 /* One turn of the loop: wants, select, accept, serve. wake: look no later

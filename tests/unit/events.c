@@ -21,6 +21,8 @@
 /* link: monitor/writer.c */
 /* link: net/loop.c */
 /* link: net/sock.c */
+/* link: net/keeper.c */
+/* link: net/sandbox.c */
 #include "../../src/monitor/events.c"
 #include "t.h"
 

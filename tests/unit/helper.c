@@ -1,7 +1,7 @@
 /* helper.c -- questions, answers, deadlines and deaths of the helper process.
  *
  * SPDX-License-Identifier: MIT */
-/* link: net/sock.c net/loop.c */
+/* link: net/sock.c net/loop.c net/keeper.c net/sandbox.c */
 #include "t.h"
 
 #include "../../src/net/helper.c"
@@ -223,6 +223,8 @@ static void test_deaths(void)
 	    &a);
 	turn(0);
 	pid = helper.pid;
+	if (!T(pid > 1, "it has said its number"))
+		return;
 	(void)kill((pid_t)pid, SIGKILL);
 	T_INT(ask(S("hang"), &a), E_FAULT, "the child killed");
 	T_STR(a, S("the helper process ended; try again"), "has a reason");
@@ -233,8 +235,16 @@ static void test_deaths(void)
 	T(helper.pid != pid, "as a new process");
 	T(loop_now() - t < 1000, "after %d ms", (int)(loop_now() - t));
 	turn(0);
-	T_INT(helper.dead, 0, "the dead one is reaped");
-	T_INT(waitpid(-1, NULL, WNOHANG), 0, "and was the only one");
+	T_INT(waitpid(-1, NULL, WNOHANG), 0, "the keeper is our only child");
+	pid = helper.keeper.pid;
+	if (!T(pid > 1, "its number is known"))
+		return;
+	(void)kill((pid_t)pid, SIGKILL);
+	t = loop_now();
+	while (ask(S("later"), &a) != OK && loop_now() - t < 5000)
+		;
+	T_INT(ask(S("later"), &a), OK, "a keeper is replaced as well");
+	T(helper.keeper.pid != pid, "by a new one");
 	helper_stop(&helper);
 	T_INT(waitpid(-1, NULL, WNOHANG), -1, "none is left after the stop");
 }
@@ -262,8 +272,10 @@ static void test_stuck(void)
 	long pid;
 
 	start();
-	pid = helper.pid;
 	T_INT(ask(S("x"), &a), OK, "it works");
+	pid = helper.pid;
+	if (!T(pid > 1, "and has said its number"))
+		return;
 	(void)kill((pid_t)pid, SIGSTOP);
 	(void)helper_ask(&helper, HELPER_CREDENTIALS, S("y"), now + 1000, &a);
 	helper_turn(&helper, now + 1000);
@@ -284,10 +296,7 @@ static void test_garbage(void)
 	memset(&helper, 0, sizeof helper);
 	T_INT(sock_pair(fd, &why), OK, "a pair");
 	helper.fd = fd[0];
-	helper.pid = fork();
-	if (helper.pid == 0)
-		for (;;)
-			(void)pause();
+	helper.keeper.fd = -1;
 	memset(&f, 0xff, sizeof f);
 	T_INT(frame_write(fd[1], &f), OK, "garbage goes out");
 	helper_turn(&helper, loop_now());
@@ -316,6 +325,9 @@ static void test_life(void)
 		(void)helper_start(&helper, services, 1, loop_now());
 		(void)helper_ask(&helper, HELPER_CREDENTIALS, S("hang"),
 		    loop_now(), &a);
+		for (end = loop_now() + 2000; !helper.pid &&
+		    loop_now() < end;)
+			turn(20);
 		turn(50);
 		buf_int(&b, helper.pid);
 		(void)sock_write(fd[1], buf_str(&b), &why);
@@ -324,7 +336,8 @@ static void test_life(void)
 	(void)waitpid(pid, &status, 0);
 	got = sock_read(fd[0], text, sizeof text - 1, &why);
 	child_pid = got > 0 ? (pid_t)atol(text) : 0;
-	T(child_pid > 1, "the helper was started");
+	if (!T(child_pid > 1, "the helper was started"))
+		return;
 	end = loop_now() + 2000;
 	while (kill(child_pid, 0) == 0 && loop_now() < end)
 		turn(20);

@@ -7,6 +7,8 @@
 /* link: monitor/redact.c */
 /* link: net/loop.c */
 /* link: net/sock.c */
+/* link: net/keeper.c */
+/* link: net/sandbox.c */
 #include "../../src/monitor/journal.c"
 #include "t.h"
 

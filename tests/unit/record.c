@@ -21,6 +21,8 @@
 /* link: monitor/scribe.c */
 /* link: monitor/start.c */
 /* link: monitor/writer.c */
+/* link: net/keeper.c */
+/* link: net/sandbox.c */
 /* link: net/loop.c */
 /* link: net/sock.c */
 #include "../../src/monitor/record.c"
