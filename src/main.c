@@ -325,6 +325,8 @@ int main(int argc, char **argv)
 	r = configure(p->config, argc, argv, &setup, &warn);
 	if (r != CONFIG_RUN)
 		return r == CONFIG_EXIT ? 0 : 1;
+	if (p->config->health)
+		return health_run(&p->loop, p->config);
 	/* Before keys fill the memory of this process beyond its
 	 * configuration, as the child gets a copy. */
 	start_helper(p);

@@ -298,6 +298,10 @@ static int from_flags(struct reader *r)
 			r->c->check = 1;
 			continue;
 		}
+		if (str_eq(arg, S("--health"))) {
+			r->c->health = 1;
+			continue;
+		}
 		name = str_head(arg, str_chr(arg, '='));
 		for (s = 0; s < SETS; s++)
 			if (options[s].flag &&
@@ -984,6 +988,7 @@ static void print_help(struct buf *b)
 "and shows what passes.\n\n"
 "  claudecodex [FLAG VALUE ...]   serve, until SIGINT or SIGTERM\n"
 "  claudecodex --check            settings, their sources, a look upstream\n"
+"  claudecodex --health           whether the running one is well, as status\n"
 "  claudecodex tail [-s SESSION] [--json] [--all] [--old] [FILE]\n"
 "  claudecodex top                what is in flight, on the whole screen\n"
 "  claudecodex report [--html] FILE   what a journal's file amounts to\n"

@@ -80,7 +80,7 @@ struct config {
 	int monitor_on;		/* /dashboard answers */
 	int monitor_replay;	/* and may send requests of its own */
 	struct str monitor_token;	/* empty: none asked */
-	int check;		/* --check was given */
+	int check, health;	/* --check, --health were given */
 	int demo_by_default;	/* nothing was configured */
 	struct str warnings[8];	/* said at start and by --check */
 	size_t nwarnings;

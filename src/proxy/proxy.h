@@ -13,6 +13,7 @@
  *	exchange.c	a request on its way to a backend, its answer back
  *	account.c	AWS: credentials, endpoints by region
  *	upstream.c	pool, connect, proxy CONNECT, TLS, bytes
+ *	health.c	--health
  *	memory.c	slots: mapped at start, handed back, the ceiling
  *
  * SPDX-License-Identifier: MIT */
@@ -361,6 +362,12 @@ int replay_route(struct proxy *p, struct str model, struct destination *d,
  * TLS, and what it says to our credentials. Prints to standard output.
  * Returns the exit status: 0 when all that is configured works. */
 int check_run(struct proxy *p);
+
+/* ---- health.c --------------------------------------------------------- */
+
+/* --health: asks the proxy that runs with this configuration. The exit status:
+ * 0 when it answers as it should. */
+int health_run(struct loop *l, const struct config *c);
 
 /* ---- serve.c ---------------------------------------------------------- */
 
