@@ -384,13 +384,24 @@ static size_t count_properties(const struct frame *f)
 	return n;
 }
 
+/* Gemini takes an enum for strings alone, and only where the type says so. */
+static int has_string(struct jv list)
+{
+	struct json_iter it = json_iter(list);
+
+	while (!it.object && json_next(&it))
+		if (json_str(it.value).raw.n)
+			return 1;
+	return 0;
+}
+
 /* Everything of a node but its children. */
 static void put_node(struct gemini *g, struct frame *f)
 {
 	static const char *const kept[] = { "minItems", "maxItems",
 	    "minLength", "maxLength", "pattern", "propertyOrdering",
 	    "default" };
-	struct str type = type_of(f);
+	struct str type = type_of(f), given = type;
 	int as_text = g->empty_refused && !f->top &&
 	    str_eq(type, S("object")) && !count_properties(f);
 	size_t i;
@@ -404,7 +415,8 @@ static void put_node(struct gemini *g, struct frame *f)
 	}
 	if (f->top)
 		type = S("object");
-	if (type.n == 0 && json_str(get(f, S("const"))).raw.n)
+	if (type.n == 0 && (json_str(get(f, S("const"))).raw.n ||
+	    has_string(get(f, S("enum")))))
 		type = S("string");
 	if (type.n) {
 		put_key(g->b, &f->n, S("type"));
@@ -419,7 +431,7 @@ static void put_node(struct gemini *g, struct frame *f)
 		put_key(g->b, &f->n, S("nullable"));
 		buf_put(g->b, S("true"));
 	}
-	put_enum(g, f, type);
+	put_enum(g, f, given);
 	put_required(g, f);
 	put_bound(g, f, type, S("minimum"), S("exclusiveMinimum"), 1);
 	put_bound(g, f, type, S("maximum"), S("exclusiveMaximum"), -1);

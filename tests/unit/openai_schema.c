@@ -145,6 +145,11 @@ static void test_gemini(void)
 	property("{'type':'string','enum':['a',1,true,null,'']}",
 	    "{'type':'string','enum':['a','1','true']}",
 	    "OA-58 enum stringified");
+	property("{'enum':['a','b']}", "{'type':'string','enum':['a','b']}",
+	    "OA-58 an enum says its type");
+	property("{'enum':['a',1]}", "{'type':'string','enum':['a']}",
+	    "OA-58 an enum of several types");
+	property("{'enum':[1,2]}", "{}", "OA-58 an enum of numbers alone");
 	property("{'type':'integer','enum':[1,2]}", "{'type':'integer'}",
 	    "OA-58 enum dropped");
 	property("{'type':'array'}",
