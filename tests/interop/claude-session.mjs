@@ -383,4 +383,75 @@ scenario('session openai: SIGINT ends two agents\' upstreams as well, AN-21 FN-4
 		l.outcome === 'cancelled').length === 2, 'two cancelled');
 });
 
+// ---- as the Agent SDK drives it: messages and orders line by line ----
+
+const PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+
+for (const shape of ['openai', 'ollama', 'anthropic'])
+	scenario(`session ${shape}: a picture in a message, then an interrupt, OA-33 41 AN-21 FN-38 43`, async (s) => {
+		const p = project();
+		await target(s, shape, play({
+			first: [(t) => ({ text: t.last.images[0] === PNG ? 'seen' :
+				'BROKEN' })],
+			second: [{ text: 'on and on '.repeat(3000), delay: 20 }],
+			third: [(t) => ({ text: t.steps.length > 2 ? DONE :
+				'BROKEN' })],
+		}));
+		const c = start(s.px.url, p, null, { args: ['--input-format',
+			'stream-json'] });
+		const put = (o) => c.child.stdin.write(`${JSON.stringify(o)}\n`);
+		const say = (...content) => put({ type: 'user',
+			message: { role: 'user', content } });
+		const text = (x) => ({ type: 'text', text: x });
+		let heard = '';
+
+		c.child.stdout.on('data', (d) => heard += d);
+		say(text('Look. JOB[first]'), { type: 'image', source: {
+			type: 'base64', media_type: 'image/png', data: PNG } });
+		await until(() => /"result":"seen"/.test(heard), 'an answer');
+		say(text('Talk. JOB[second]'));
+		await until(() => heard.includes('on and on'), 'words');
+		put({ type: 'control_request', request_id: '1',
+			request: { subtype: 'interrupt' } });
+		await until(() => s.up.closed.length === 1, 'the end upstream');
+		say(text('Go on. JOB[third]'));
+		await until(() => heard.includes(`"result":"${DONE}"`), 'the last');
+		c.child.stdin.end();
+		checkDone(s, await c.ended);
+		assert.ok(await s.px.logged((l) => l.outcome === 'cancelled'));
+	});
+
+// ---- who may ----
+
+scenario('session openai: the proxy\'s own key, as a token, AN-5 23 FN-48 49', async (s) => {
+	const p = project();
+	await target(s, 'openai', play({ main: [{ text: DONE }] }),
+		{ env: { PROXY_API_KEY: 'sk-proxy-0123456789' } });
+	const as = (token) => run(s.px.url, p, 'Go. JOB[main]', { env: {
+		ANTHROPIC_API_KEY: '', ANTHROPIC_AUTH_TOKEN: token } });
+
+	checkDone(s, await as('sk-proxy-0123456789'));
+	const t = await tap(s, s.px.url);
+	const r = await run(t.url, p, 'Go. JOB[main]', { env: {
+		ANTHROPIC_API_KEY: '', ANTHROPIC_AUTH_TOKEN: 'sk-wrong' } });
+	assert.equal(r.code, 1);
+	assert.ok(t.got.length <= 2 && t.got.every((e) => e.status === 401));
+	assert.equal(s.up.chats.length, 1);
+	assert.ok(!JSON.stringify(s.up.requests).includes('sk-proxy'));
+});
+
+// ---- the first minute: nothing configured ----
+
+scenario('session demo: the built-in model reads a file and says so', async (s) => {
+	const p = project({ 'notes.txt': 'apples\n' });
+	await s.proxy({ LLM_BACKEND: 'demo' });
+	const r = await run(s.px.url, p, 'Show me the file notes.txt');
+
+	assert.equal(r.code, 0, r.err);
+	assert.deepEqual(r.blocks.filter((b) => b.type === 'tool_use')
+		.map((b) => b.name), ['Read']);
+	assert.match(r.result.result, /apples/);
+	assert.ok(r.blocks.some((b) => b.type === 'thinking' && b.signature));
+});
+
 summary('claude-session');

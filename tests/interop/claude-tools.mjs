@@ -127,6 +127,61 @@ for (const shape of ['openai', 'gemini', 'anthropic'])
 		assert.match(seen, /task-notification/);
 	});
 
+for (const shape of ['openai', 'gemini', 'anthropic'])
+	scenario(`tools ${shape}: agents of agents and of a workflow, FN-52`, async (s) => {
+		const p = project({ 'a.txt': 'saw apples\n' });
+		const now = { subagent_type: 'general-purpose',
+			run_in_background: false };
+		const script = `export const meta = { name: 'flow', description: 'x', phases: [{ title: 'One' }] }\nphase('One')\nreturn await agent('Answer. JOB[flow]', { label: 'a' })`;
+		const waits = (t) => ({ text: t.steps.some((x) =>
+			/flow is done/.test(x.ask.text)) ? DONE : 'Waiting.' });
+		await target(s, shape, play({
+			main: [{ calls: [agent('outer', now)] }, (t) =>
+				/inner is done/.test(t.last.results[0].text) ?
+					{ calls: [call('Workflow', { script })] } :
+					{ text: 'BROKEN' }, waits, waits, waits],
+			outer: [{ calls: [agent('inner', now)] }, (t) => ({ text:
+				`outer heard: ${t.last.results[0].text}` })],
+			inner: [{ text: 'inner is done' }],
+			flow: [{ text: 'flow is done' }],
+		}));
+		const t = await tap(s, s.px.url);
+		const r = await run(t.url, p, 'Go. JOB[main]',
+			{ tools: ['Agent', 'Workflow'] });
+
+		checkDone(s, r);
+		const hints = t.got.map((e) => e.headers['x-claude-code-request-class']);
+		assert.deepEqual([...new Set(hints)].sort(),
+			['main', 'subagent', 'workflow']);
+		assert.deepEqual(s.px.log.map((l) => l.class).sort(), hints.sort());
+		assert.equal(new Set(s.px.log.map((l) => l.agent).filter(Boolean))
+			.size, 3);
+	});
+
+// A schema of the user's own becomes a tool; its value is the answer.
+const SCHEMA = { type: 'object', required: ['lamps'], additionalProperties:
+	false, properties: { lamps: { type: 'array', minItems: 1, items: {
+	$ref: '#/$defs/lamp' } }, note: { type: ['string', 'null'] },
+kind: { const: 'pier' } }, $defs: { lamp: { type: 'object', properties: {
+	n: { type: 'integer', exclusiveMinimum: 0 },
+	colour: { enum: ['red', 'green'] } }, required: ['n'] } } };
+
+for (const shape of SHAPES)
+	scenario(`tools ${shape}: an answer by --json-schema, OA-57 58 FN-35`, async (s) => {
+		const p = project();
+		const value = { lamps: [{ n: 3, colour: 'red' }], note: null,
+			kind: 'pier' };
+		await target(s, shape, play({ main: [(t) => ({ calls: [call(t.tools
+			.find((x) => x === 'StructuredOutput') ?? 'missing', value)] }),
+		{ text: DONE }] }));
+		const r = await run(s.px.url, p, 'Lamps. JOB[main]',
+			{ args: ['--json-schema', JSON.stringify(SCHEMA)] });
+
+		assert.equal(r.code, 0, r.err);
+		assert.deepEqual(r.result.structured_output, value);
+		assert.deepEqual(s.up.refusals, []);
+	});
+
 // ---- the web ----
 
 function fetchable(s, p) {

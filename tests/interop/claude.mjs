@@ -45,11 +45,12 @@ function outcome(out, err, code, signal, began) {
 
 // What the README tells to export, and nothing of ours.
 const environment = (url, { home }) => ({ HOME: home, PATH: process.env.PATH,
-	LANG: 'C.UTF-8', IS_SANDBOX: '1', DISABLE_AUTOUPDATER: '1',
+	TMPDIR: home, LANG: 'C.UTF-8', IS_SANDBOX: '1', DISABLE_AUTOUPDATER: '1',
 	ANTHROPIC_BASE_URL: url, ANTHROPIC_API_KEY: KEY,
 	CLAUDE_CODE_GATEWAY_HINT_HEADERS: '1' });
 
-// { child, ended }: ended gives { code, events, result, blocks ... }.
+// { child, ended }: ended gives { code, events, result, blocks ... }. With no
+// prompt its input stays open, for messages line by line.
 export function start(url, p, prompt, { args = [], env = {},
 	tools = ['Bash', 'Read', 'Write', 'Edit'], ms = 60000 } = {}) {
 	const child = spawn(claude, ['-p', '--output-format', 'stream-json',
@@ -62,7 +63,9 @@ export function start(url, p, prompt, { args = [], env = {},
 		const timer = setTimeout(() => child.kill('SIGKILL'), ms);
 		let out = '', err = '';
 
-		child.stdin.end(prompt);
+		if (prompt !== null)
+			child.stdin.end(prompt);
+		child.stdout.setEncoding('utf8');
 		child.stdout.on('data', (d) => out += d);
 		child.stderr.on('data', (d) => err += d);
 		child.on('error', fail);
@@ -96,6 +99,7 @@ export class Screen {
 		this.child = spawn('script', ['-qfec', `stty cols 120 rows 50; exec ${
 			[claude, ...args].join(' ')}`, '/dev/null'], { cwd: p.work,
 			env: { ...environment(url, p), TERM: 'xterm-256color', ...env } });
+		this.child.stdout.setEncoding('utf8');
 		this.child.stdout.on('data', (d) => this.out += d);
 		this.ended = new Promise((r) => this.child.on('close', r));
 		stage.keep({ close: () => this.child.kill('SIGKILL') });
