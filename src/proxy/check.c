@@ -233,7 +233,7 @@ static int check_aws(struct proxy *p, struct upstream *up, struct buf *b)
 	struct arena a = { memory, memory + sizeof memory };
 	struct notes notes = { 0 };
 	struct sink sink = { swallow };
-	struct request req;
+	struct request req = { .body = S("") };
 	struct json doc;
 	struct call call = { .kind = CALL_COUNT, .up = up, .a = &a,
 		.notes = &notes, .ids = &p->ids, .req = &req };
