@@ -1,19 +1,18 @@
 // app.js -- the monitor's page: sessions, turns and steps, one step.
 //
 // Journal lines come by SSE and are kept by request id (take). What changes
-// makes parts of the page stale, and one animation frame paints those (paint).
-// Text of models reaches the page through text nodes only (h, show). Blobs are
-// a cache: dropped when there are many, fetched by sha again.
+// makes a part stale, and one frame paints what is stale (paint). Text of models
+// becomes text nodes, nothing else (h, show). Blobs are a cache, asked for again.
 //
 // SPDX-License-Identifier: MIT
 'use strict';
 
-const ROW = 28;			/* px; every row, so that rows can be windowed */
-const HELD = 12e6;		/* characters of blobs kept */
-const LONG = 6000;		/* characters of a text shown at once */
+const ROW = 28;			/* px */
+const HELD = 12e6;		/* of blobs kept */
 const home = '/dashboard', CALL = 'gen_ai.tool.call.id', TOOL = 'gen_ai.tool.name';
 const $ = (id) => document.getElementById(id), uri = encodeURIComponent;
-const page = document.body.dataset;
+const page = document.body.dataset, tabs = [...$('tabs').children];
+const focused = () => document.activeElement;
 const on = (e, name, f) => e.addEventListener(name, f);
 
 const sessions = new Map(), steps = new Map(), alerts = new Map();
@@ -24,7 +23,7 @@ const ui = { s: null, r: null, tab: 'new', q: '', follow: true, all: false,
 	open: false, diff: true, paused: false, mark: null, against: 'prev' };
 let seq = 0, skew = 0, held = 0, stat = {}, hinted = false, prices = null;
 
-/* -- text and elements -- */
+/* -- text and elements */
 
 // What could hide or reorder text is shown as its code point.
 const show = (s) => String(s).replace(/\r\n/g, '\n').replace(
@@ -51,21 +50,18 @@ function fill(e, ...kids) {
 		k.nodeType ? k : show(k)));
 	return e;
 }
-function place(e, left, width) {
-	e.style.left = left * 100 + '%';
-	e.style.width = Math.max(0, width) * 100 + '%';
+function style(e, name, part) {
+	e.style[name] = part * 100 + '%';
 	return e;
 }
-function tall(e, part) {
-	e.style.height = Math.max(3, part * 100) + '%';
-	return e;
-}
-const num = (n) => n == null ? '?' : n < 1e3 ? Math.round(n) + '' : n < 1e6 ? (n / 1e3).toFixed(n < 1e4 ? 1 : 0) + 'k' : (n / 1e6).toFixed(2) + 'M';
+const place = (e, left, width) => style(style(e, 'left', left), 'width', Math.max(0, width));
+const tall = (e, part) => style(e, 'height', part);
+const num = (n) => n == null ? '?' : n < 1e3 ? n.toFixed() : n < 1e6 ? (n / 1e3).toFixed(
+	n < 1e4 ? 1 : 0) + 'k' : (n / 1e6).toFixed(2) + 'M';
 const usd = (x) => x == null ? '?' : '$' + x.toFixed(x > 0 && x < 0.01 ? 4 : 2);
-const span = (ms) => ms < 1e3 ? Math.round(ms) + ' ms' : ms < 6e4 ?
-	(ms / 1e3).toFixed(1) + ' s' : Math.floor(ms / 6e4) + ':' +
-	String(Math.floor(ms / 1e3) % 60).padStart(2, '0');
-const pct = (a, b) => b ? Math.round(100 * a / b) + '%' : '';
+const span = (ms) => ms < 1e3 ? ms.toFixed() + ' ms' : ms < 6e4 ? (ms / 1e3).toFixed(1) +
+	' s' : `${Math.floor(ms / 6e4)}:${(ms / 1e3 % 60 | 0).toString().padStart(2, '0')}`;
+const pct = (a, b) => b ? (100 * a / b).toFixed() + '%' : '';
 const line = (s, n = 140) => String(s ?? '').slice(0, 4 * n).replace(/\s+/g, ' ').trim()
 	.slice(0, n);
 const now = () => Date.now() - skew;
@@ -79,7 +75,7 @@ function bill(list) {
 	return !list.some((x) => x.hole) ? usd(cost) : cost ? usd(cost) + ' + ?' : '?';
 }
 
-/* -- what is known -- */
+/* -- what is known */
 
 async function get(path, as = 'json') {
 	try {
@@ -131,7 +127,7 @@ function laneOf(s, st) {
 	if (!l) {
 		l = { id, first: st, side: st.side, agent: st.agent, main: id === 'main', call:
 			calls.get(st.q['cdx.agent.call']), name: (st.side ? base :
-			st.q['gen_ai.agent.name'] ?? (st.agent ? 'agent' : base)) + (n ? ' ' + n : '') };
+			st.agent || !n ? st.q['gen_ai.agent.name'] ?? base : 'agent') + (n ? ' ' + n : '') };
 		l.guess = !st.side && (n > 0 || st.q['cdx.link_by'] === 'guess' ||
 			!l.main && !/^h/.test(st.q['cdx.class.by']));
 		if (l.call)
@@ -148,9 +144,10 @@ function request(l, t) {
 		side: /^(auxiliary|probe|count|replay)$/.test(cls), agent: l['gen_ai.agent.id'],
 		model: l['gen_ai.request.model'], most: l['gen_ai.request.max_tokens'],
 		system: l['cdx.system'] ?? [], asked: l['cdx.preview'] ?? '', content: [],
-		compacted: l['gen_ai.conversation.compacted'], offer: l['cdx.tools'] ?? {}, prev: steps.get(l['cdx.prev']), ups: [],
+		compacted: l['gen_ai.conversation.compacted'], offer: l['cdx.tools'] ?? {},
+		prev: steps.get(l['cdx.prev']), ups: [],
 		old: m.new ?? old, add: add.slice(Math.max(0, (m.new ?? old) - old)),
-		len: m.n ?? old + add.length, shas: [...add, ...l['cdx.system'] ?? []],
+		len: m.n ?? old + add.length, shas: [l.id, ...add, ...l['cdx.system'] ?? []],
 		results: l['cdx.tool_results'] ?? [] };
 
 	steps.set(l.id, st);
@@ -171,15 +168,16 @@ function request(l, t) {
 }
 
 function response(st, l, t) {
-	const s = st.s, d = l['cdx.t'] ?? {}, use = (k) => l[`gen_ai.usage.${k}_tokens`];
+	const s = st.s, made = l['cdx.tool_calls'] ?? [];
+	const use = (k) => l[`gen_ai.usage.${k}_tokens`];
 
-	Object.assign(st, { p: l, t1: d.done ? st.t0 + (d.done - (d.body ?? 0)) * 1e3 : t,
+	Object.assign(st, { p: l, t1: t,
 		code: l['http.response.status_code'], cut: l['cdx.aborted'],
 		err: l['error.type'], cost: l['cdx.cost_usd'], in: use('input'),
 		out: use('output'), read: use('cache_read.input'), write: use('cache_write.input'),
 		stop: l['cdx.stop_reason'], cause: l['cdx.cache.cause'],
 		served: l['gen_ai.response.model'] ?? st.served,
-		content: l['cdx.content'] ?? [], tools: (l['cdx.tool_calls'] ?? []).map((c) => c[TOOL]) });
+		content: l['cdx.content'] ?? [], tools: made.map((c) => c[TOOL]) });
 	st.bad = st.code >= 400 || !!st.cut || !!st.err;
 	st.hole = !st.bad && st.cost == null;
 	st.shas.push(...st.content);
@@ -188,11 +186,10 @@ function response(st, l, t) {
 	const flat = blocksOf(st.content.map((x) => blobs.get(x)?.data));
 	if (flat.length && flat.every(Boolean))
 		st.say = gist(flat);
-	for (const c of l['cdx.tool_calls'] ?? [])
+	for (const c of made)
 		calls.set(c[CALL], { st, name: c[TOOL],
 			arg: argOf(flat.find((b) => b?.id === c[CALL])) });
 }
-// What matters most of a call.
 const argOf = (b) => line(b?.input?.command ?? b?.input?.file_path ?? b?.input?.pattern ??
 	b?.input?.description ?? b?.input?.url ?? Object.values(b?.input ?? {}).find((v) =>
 	typeof v === 'string'), 80);
@@ -227,7 +224,7 @@ function take(l) {
 	}
 	touch('top', 'rail');
 	if (!st || st.s.id === ui.s)
-		touch('list');
+		touch('list', 'strip');
 	if (l.id === ui.r || steps.get(l.id)?.prev?.id === ui.r)
 		touch('detail');
 }
@@ -278,9 +275,10 @@ function connect() {
 	};
 }
 
-/* -- where we are -- */
+/* -- where we are */
 
 const peers = (st) => st.s.steps.filter((x) => x.lane === st.lane);
+const shown = () => steps.get(ui.r);
 const here = () => sessions.get(ui.s);
 const hrefOf = (s, st, tab = 'new') => '#/s/' + uri(s) +
 	(st ? `/r/${st}/${tab}` : '');
@@ -329,10 +327,10 @@ const focusOn = (e) => e?.focus({ preventScroll: true });
 function level(n) {
 	page.level = n;
 	focusOn(n === 3 ? $('panel') : n === 2 ? drawn.get(ui.r) ?? $('list') :
-		document.querySelector('#sessions [aria-current=true]') ?? $('filter'));
+		document.querySelector('#sessions [aria-current=true]'));
 }
 
-/* -- filter -- */
+/* -- filter */
 
 const quiet = (st) => /^(probe|count)$/.test(st.cls);
 const hits = new Map();		/* word -> ids and shas */
@@ -340,20 +338,18 @@ const status = (st) => !st.p ? 'live' : st.cut ? 'cut' : st.bad ? 'err' : 'ok';
 const fields = (st) => ({ class: st.cls, agent: `${st.lane.name} ${st.agent}`, model:
 	`${st.model} ${st.served}`, status: `${status(st)} ${st.code}`, tool: st.tools,
 stop: st.stop, err: st.err, cost: st.cost, ms: took(st), tok: st.in + st.out });
+const words = (st) => `${st.id} ${st.asked} ${st.lane.name} ${st.say?.text} ${st.say?.calls} ${
+	st.tools}`.toLowerCase();
 function matcher() {
 	const tests = ui.q.toLowerCase().split(/\s+/).filter(Boolean).map((w) => {
-		const [, name, op, v] = /^(class|agent|model|status|tool|stop|err|cost|ms|tok|text)([:<>])(.*)$/
-			.exec(w) ?? [];
+		const [, name, op, v] = /^(\w+)([:<>])(.*)$/.exec(w) ?? [], set = hits.get(v);
 
-		if (name === 'text')
-			return (st) => !v || hits.get(v)?.has(st.id) ||
-				st.shas.some((x) => hits.get(v)?.has(x));
-		if (op === ':')
-			return (st) => String(fields(st)[name] ?? '').toLowerCase().includes(v);
-		if (op)
-			return (st) => op === '>' ? fields(st)[name] > +v : fields(st)[name] < +v;
-		return (st) => `${st.id} ${st.asked} ${st.lane.name} ${st.say?.text
-			} ${st.say?.calls} ${st.tools}`.toLowerCase().includes(w);
+		return (st) => {
+			const f = fields(st), x = f[name];
+			return name === 'text' ? !v || set && st.shas.some((y) => set.has(y)) :
+				!(name in f) ? words(st).includes(w) : op === ':' ?
+				`${x ?? ''}`.toLowerCase().includes(v) : op === '>' ? x > +v : x < +v;
+		};
 	});
 
 	return (st) => (ui.all || !quiet(st)) &&
@@ -364,12 +360,12 @@ async function search() {
 		if (hits.has(w))
 			continue;
 		const r = await get('/search?q=' + uri(w));
-		hits.set(w, new Set((r?.hits ?? []).flatMap((x) => [x.id, x.sha])));
+		hits.set(w, new Set(r?.hits.flatMap((x) => [x.id, x.sha])));
 		touch('list');
 	}
 }
 
-/* -- rows: turns, lanes, steps, in the order they are seen -- */
+/* -- rows: turns, lanes, steps */
 
 let rows = [], order = [], drawn = new Map();
 
@@ -463,6 +459,7 @@ function badges(st) {
 		badge('.warn', '◇ ' + st.cause),
 	st.alert && badge('.warn', '⚠ ' + st.alert)];
 }
+const kindOf = (b) => ({ json: '⚙ ' + b.name, think: 'thinking' })[b.k];
 function what(st) {
 	const b = st.tail, say = st.say ?? { calls: (st.tools ?? []).map((n) => [n, '']),
 		text: st.p?.['cdx.preview'] ?? '' };
@@ -471,7 +468,7 @@ function what(st) {
 		return h('.what', badges(st), say.calls.map(([n, arg]) => [h('b.call', n), ' ',
 			h('i.arg', arg), ' ']), say.text);
 	return h('.what.live', badges(st), !b ? (st.first ? 'answering' : 'waiting') + ' …' :
-		[h('i.kind', { json: `⚙ ${b.name} `, think: 'thinking ' }[b.k]),
+		[h('i.kind', kindOf(b), ' '),
 			line(b.s.slice(-160), 160)]);
 }
 function stepRow(r) {
@@ -496,8 +493,8 @@ function headRow(r) {
 			l.agent, l.guess && ' ~', l.call && ` from step ${l.call.st.n}`), nums);
 	const sp = split(list), first = list.find((x) => x.cls === 'main') ?? list[0];
 	return h('.row.turn', attrs, h('.n', 'T' + t.T), h('.what',
-		line(first.asked)), nums, h('.split', [['model', sp.model], [sp.guess ? 'gap' : 'work', sp.work], ['wait', sp.wait]]
-		.map(([c, ms]) => place(h('i.' + c), 0, ms / sp.all))));
+		line(first.asked)), nums, h('.split', [['model', sp.model], [sp.guess ? 'gap' :
+		'work', sp.work], ['wait', sp.wait]].map(([c, ms]) => place(h('i.' + c), 0, ms / sp.all))));
 }
 
 // Only what is in sight is in the page, and the selected row, for its focus.
@@ -538,11 +535,10 @@ function paintList() {
 	}
 	drawRows(true);
 	list.tabIndex = i < 0 ? 0 : -1;
-	paintStrip();
 	paintLanes();
 }
 
-/* -- strip, lanes, rail, top -- */
+/* -- strip, lanes, rail, top */
 
 function paintStrip() {
 	const s = here(), m = ui.mark;
@@ -550,23 +546,25 @@ function paintStrip() {
 
 	if (!s)
 		return fill($('strip'));
-	const all = (k) => plus(s.steps, (x) => x[k]), sp = split(s.steps), since = s.steps.filter((x) => m && x.t0 >= m);
+	const all = (k) => plus(s.steps, (x) => x[k]), sp = split(s.steps);
+	const since = s.steps.filter((x) => m && x.t0 >= m);
 	const part = (c, name, ms) => h('.part', h('i.key.' + c), `${name} ${
 		pct(ms, sp.all)} `, h('small', span(ms)));
 	fill($('strip'), h('.title', h('h2', s.name || s.id.slice(0, 8)), h('small',
 		`${s.id.slice(0, 8)} by ${s.by}`)), h('.facts',
-		fact('steps', s.steps.filter((x) => !quiet(x)).length), fact('cost', bill(s.steps)),
+		fact('steps', plus(s.steps, (x) => !quiet(x))), fact('cost', bill(s.steps)),
 		fact('input', num(all('in'))), fact('from cache', pct(all('read'), all('in')) ||
 			'–'), fact('written', num(all('write'))), fact('output', num(all('out'))),
 		fact('errors', all('bad'), all('bad') ? '.err' : ''), m && fact('since mark',
-			`${since.length} steps, ${bill(since)}, ${span(now() - m)}`)), h('.facts', part('model', 'model', sp.model),
+			`${since.length} steps, ${bill(since)}, ${span(now() - m)}`)), h('.facts',
+		part('model', 'model', sp.model),
 		part(sp.guess ? 'gap' : 'work', sp.guess ? 'tools ≤' : 'tools', sp.work),
 		part('wait', sp.guess ? 'human ≥' : 'human', sp.wait)));
 }
 
 // The turn of the selected step on one axis, a line for each lane.
 function paintLanes() {
-	const st = steps.get(ui.r), t = st?.turn;
+	const st = shown(), t = st?.turn;
 	const band = (who, ...axis) => h('.band', h('.who', who), h('.axis', axis));
 	const mark = (e, x) => e.classList.toggle('on', x === st);
 
@@ -595,11 +593,11 @@ function paintRail() {
 		if (!s.li)
 			$('sessions').prepend(s.li = h('li', h('a', { href: hrefOf(s.id) })));
 		const a = s.li.firstChild, warm = 3e5 - (now() - s.last);
-		const warn = s.steps.filter((x) => x.alert).length;
+		const warn = plus(s.steps, (x) => !!x.alert);
 		const tail = s.live > 0 && s.steps.findLast((x) => !x.p)?.tail;
 		a.setAttribute('aria-current', `${s.id === ui.s}`);
 		fill(a, h('.name', s.name || 'side calls'), s.live > 0 && h('.dot', '●'),
-			h('.sub', bill(s.steps), ` · ${s.steps.filter((x) => !quiet(x)).length} steps`,
+			h('.sub', bill(s.steps), ` · ${plus(s.steps, (x) => !quiet(x))} steps`,
 				s.by !== 'header' && ` · by ${s.by}`,
 				warm > 0 && s.steps.some((x) => x.read) && ` · cache ${span(warm)}`,
 				warn > 0 && h('b.warn', ` ⚠${warn}`)),
@@ -608,7 +606,8 @@ function paintRail() {
 	$('none').hidden = sessions.size > 0;
 	$('hints').hidden = !steps.size || hinted;
 	if (alerts.size !== paintRail.n)
-		fill($('alerts'), [...alerts.values()].slice(-30).reverse().map((a) => h('a.alert', { href: steps.has(a.id) &&
+		fill($('alerts'), [...alerts.values()].slice(-30).reverse().map((a) =>
+			h('a.alert', { href: steps.has(a.id) &&
 			hrefOf(steps.get(a.id).s.id, a.id) }, h('b', '⚠ ',
 			line(a.rule.replace(/_/g, ' '), 60), a.count && ` ×${a.count}`),
 		h('.sub', a.detail))));
@@ -628,14 +627,14 @@ function paintTop() {
 	$('pause').setAttribute('aria-pressed', `${ui.paused}`);
 }
 
-/* -- the step -- */
+/* -- the step */
 
 let run = 0;			/* a later painting makes an earlier one void */
 async function paintDetail() {
-	const st = steps.get(ui.r), mine = ++run, panel = $('panel');
+	const st = shown(), mine = ++run, panel = $('panel');
 
 	fill($('head'), st ? heading(st) : h('small', 'Nothing selected.'));
-	for (const t of $('tabs').children) {
+	for (const t of tabs) {
 		const on = t.id === 'tab-' + ui.tab;
 		t.setAttribute('aria-selected', `${on}`);
 		t.tabIndex = on ? 0 : -1;
@@ -645,7 +644,7 @@ async function paintDetail() {
 	if (mine !== run)
 		return;
 	const top = panel.dataset.is === key ? panel.scrollTop : 0;
-	const inside = panel.contains(document.activeElement);
+	const inside = panel.contains(focused());
 	panel.dataset.is = key;
 	fill(panel, body);
 	if (ui.open)
@@ -657,30 +656,21 @@ async function paintDetail() {
 	paintLive();
 }
 function heading(st) {
+	const miss = { index: st.p?.['cdx.cache.index'], cost: st.p?.['cdx.cache.cost_usd'] };
+
 	return [h('b', `Step ${st.n} `), st.lane.name, ' ', badges(st), h('small', ' ', st.id),
 		h('.note', st.model, st.served && st.served !== st.model && ` → ${st.served}`,
 			` · ${st.cls} (by ${st.q['cdx.class.by']}) · `, st.p ? `${st.stop ??
 			status(st)} · ${span(took(st))} · ${usd(st.cost)} at list price` :
-			'in flight', st.cause && [' · cache miss: ', st.cause,
-			st.p['cdx.cache.index'] >= 0 && ` at message ${st.p['cdx.cache.index']}`,
-			st.p['cdx.cache.cost_usd'] && `, ${usd(st.p['cdx.cache.cost_usd'])}`])];
+			'in flight', st.cause && [` · cache miss: ${st.cause}`, miss.index >= 0 &&
+			` at message ${miss.index}`, miss.cost && `, ${usd(miss.cost)}`])];
 }
 const note = (...t) => h('p.note', t);
 const button = (text, onclick) => h('button', { onclick }, text);
 const fold = (title, ...body) => h('details', h('summary', title), body);
 const link = (st, t = `step ${st.n}`) => h('a', { href: hrefOf(st.s.id, st.id, ui.tab) }, t);
-// A long text is shown in part until asked for.
-function long(tag, t) {
-	const s = String(t);
-
-	if (s.length <= LONG || ui.open)
-		return h(tag, s);
-	const box = h('', h(tag, s.slice(0, LONG)), button(`show all ${num(s.length)}`, () =>
-		fill(box, h(tag, s))));
-	return box;
-}
 const json = (x) => JSON.stringify(x, null, 2);
-const pre = (x) => long('pre', typeof x === 'string' ? x : json(x));
+const pre = (x) => h('pre', typeof x === 'string' ? x : json(x));
 function pretty(t) {
 	try {
 		return json(JSON.parse(t));
@@ -699,25 +689,22 @@ const table = (heads, body) => {
 // Text of a message: reminders folded, fenced code in monospace.
 function prose(t) {
 	const cut = /<system-reminder>([^]*?)<\/system-reminder>|```.*\n([^]*?)(?:```|$)/g;
-	const s = String(t), out = [];
+	const s = String(t), plain = (x) => x.trim() && h('p.text', x.trim());
 	let at = 0;
 
-	const plain = (x) => x.trim() && out.push(long('p.text', x.trim()));
-	for (const m of s.matchAll(cut)) {
-		plain(s.slice(at, m.index));
-		out.push(m[2] === undefined ? fold(h('i.chip', 'system-reminder'),
-			pre(m[1].trim())) : pre(m[2]));
+	return [...s.matchAll(cut)].map((m) => {
+		const before = plain(s.slice(at, m.index));
 		at = m.index + m[0].length;
-	}
-	plain(s.slice(at));
-	return out;
+		return [before, m[2] === undefined ? fold(h('i.chip', 'system-reminder'),
+			pre(m[1].trim())) : pre(m[2])];
+	}).concat(plain(s.slice(at)));
 }
 function block(b, results) {
 	const c = b && calls.get(b.id ?? b.tool_use_id), i = b?.input;
 
 	switch (b?.type) {
 	case undefined:
-		return note('this content is no longer kept');
+		return note('no longer kept');
 	case 'text':
 		return prose(b.text);
 	case 'thinking':
@@ -746,7 +733,6 @@ function message(m, add) {
 	return add && m?.role === 'assistant' ? fold('assistant, as answered before', list) :
 		h('.msg.' + (m?.role === 'user' ? 'user' : ''), h('small', m?.role), list);
 }
-// A step's blobs, all of them.
 async function whole(st) {
 	const w = await get(`/request/${st.id}?all=1`);
 
@@ -761,7 +747,7 @@ const PANEL = {
 		for (const b of blocksOf(await load(st.next?.add)))
 			if (b?.type === 'tool_result')
 				made.set(b.tool_use_id, block(b, { times }));
-		const w = st.old && ui.open ? await whole(st) : null;
+		const w = st.old && ui.open && await whole(st);
 		const add = await load(st.add);
 		const content = blocksOf(await load(st.content));
 		st.say ??= content[0] && content.every(Boolean) ? gist(content) : null;
@@ -797,8 +783,8 @@ const PANEL = {
 			same ? '' : was ? '± changed' : '+ added'];
 		});
 		return [note(Object.entries(sums).map(([s, n]) => `${s} ${n} bytes`).join(' · ')),
-			idle > 8e3 && note(`never used here: ~${num(idle / 4)} tokens a step, which ` +
-			'deferred loading (tool search) could save'), [...old.keys()].map((n) =>
+			idle > 8e3 && note(`~${num(idle / 4)} tokens of tools that were never used; ` +
+			'deferred loading (tool search) saves them'), [...old.keys()].map((n) =>
 				h('p.warn', '− removed: ' + n)),
 		table(['tool', 'server', '>bytes', '>~tokens', '>used', ''], body)];
 	},
@@ -812,7 +798,8 @@ const PANEL = {
 		const text = (l) => l.filter((b) => b && !billing(b)).map((b) => b.text).join('\n');
 		const diffs = other && ui.diff ? text(await load(other.system)) : null;
 
-		return [h('p', 'against ', chooser(Object.keys(to).map((k) => [k, k]), name, 'against'), ' ', button(ui.diff ? 'whole text' : 'changes only', KEYS.d)),
+		return [h('p', 'against ', chooser(Object.keys(to).map((k) => [k, k]), name, 'against'), ' ',
+			button(ui.diff ? 'whole text' : 'changes only', KEYS.d)),
 		diffs !== null && (diffs === text(mine) ? note('the same in ', link(other)) :
 			lines(diffs, text(mine))), mine.map((b, i) => {
 			const d = fold(`${billing(b) ? 'attribution' : 'block ' + (i + 1)} · ${
@@ -826,7 +813,7 @@ const PANEL = {
 			user: 0, results: 0, assistant: 0, thinking: 0 }, items = [], grow = [];
 
 		if (!w)
-			return note('this step is no longer kept');
+			return note('no longer kept');
 		kinds.system = plus(st.system, (x) => sizeOf(w.blobs[x]));
 		for (const x of w.messages) {
 			for (const b of blocksOf([w.blobs[x]])) {
@@ -868,8 +855,8 @@ const PANEL = {
 				note('not kept')];
 		};
 		return [h('p', button('copy as curl', KEYS.Y), ' ', button(ui.diff ? 'as sent' :
-			'pretty', KEYS.d)), !exact && note('rebuilt from records: the bytes are no ' +
-			'longer kept'), h('h3', 'Translation'), notes.length ? table(['field', 'what',
+			'pretty', KEYS.d)), !exact && note('rebuilt from records; the bytes are gone'),
+		h('h3', 'Translation'), notes.length ? table(['field', 'what',
 			'why'], notes) : note('nothing was changed'),
 		h('.sides', sides.map((s, i) => h('', parts.map((p, k) =>
 			part(s, p, raw[2 * i + k])))))];
@@ -882,6 +869,8 @@ const PANEL = {
 			'queue, connect', sent: 'sending', first: 'waiting', last: 'streaming', done:
 			'closing' }[k], ms(t[at[i]]), ms(t[k] - t[at[i]]), h('.axis', place(h('i.bar.' +
 			(k === 'first' ? 'ttft' : 'model')), t[at[i]] / end, (t[k] - t[at[i]]) / end))]);
+		const tries = st.ups.map((u) => [`attempt ${u.attempt}: ${u['cdx.model.served']} at ${
+			u['server.address']}`, span(Date.parse(u.ts) - st.t0), '', '']);
 		const slots = Array(60).fill(0);
 		for (const b of st.beats ?? [])
 			slots[Math.min(59, Math.floor(b * 0.06 / end))]++;
@@ -890,11 +879,8 @@ const PANEL = {
 			(t.last - t.first)).toFixed(1) : '?'} tokens/s · first token ${t.first ?
 			ms(t.first) : '–'} · ${st.p['cdx.chunks'] ?? '?'} chunks · longest stall ${
 			ms(st.p['cdx.stall_max'] ?? 0)}`), table(['phase', '>from', '>took', ''],
-			list), st.beats && h('.grow', slots.map((n) =>
-			tall(h('i.col'), n / Math.max(...slots)))), h('h3', 'Attempts'), table(
-			['n', 'server', 'model', '>sent after'], st.ups.map((u) => [u.attempt,
-				u['server.address'], u['cdx.model.served'], span(Date.parse(u.ts) -
-				st.t0)]))];
+			list.concat(tries)), st.beats && h('.grow', slots.map((n) =>
+			tall(h('i.col'), n / Math.max(...slots))))];
 	},
 	async compare(st) {
 		if (ui.list)
@@ -915,7 +901,8 @@ const PANEL = {
 		h('button', 'Replay'), h('p.note', { id: 'said', role: 'status' },
 			'Tools are never run: it ends at the tool call.')), h('p', 'beside ', chooser(
 			[['', ''], ...s.steps.filter((x) => x.p && x !== st).slice(-200).map((x) => [
-				x.id, `${x.lane.name} ${x.n} ${x.served}`])], other?.id ?? '', 'beside')), h('.sides', await side(st), await side(other)),
+				x.id, `${x.lane.name} ${x.n} ${x.served}`])], other?.id ?? '', 'beside')),
+		h('.sides', await side(st), await side(other)),
 		h('h3', 'What if: this session’s tokens at list prices'), cost.length ? [table(
 			['model', '>cost', ''], cost.map(([m, c]) => [m, usd(c), h('.axis', place(
 				h('i.bar.model'), 0, c / cost.at(-1)[1]))])), note(`prices of ${prices.date
@@ -938,21 +925,19 @@ async function replay(e, st) {
 
 	if (!r.ok)
 		return fill($('said'), r.status === 404 ?
-			'Replay is off: start the proxy with MONITOR_REPLAY=1.' :
+			'Replay is off; MONITOR_REPLAY=1 turns it on.' :
 			`refused: ${r.status} ${line(await r.text())}`);
 	ui.beside = (await r.json()).id;
 	touch('detail');
 }
 
-// The words that have come since the last frame.
 function paintLive() {
 	const box = $('live'), panel = $('panel');
 	const tail = panel.scrollTop + panel.clientHeight > panel.scrollHeight - 60;
 
-	for (const b of Object.values(box && steps.get(ui.r)?.live || [])) {
+	for (const b of Object.values(box && shown()?.live || [])) {
 		if (b.e?.parentNode !== box) {
-			b.e = h('.live.' + b.k, h('small', { json: '⚙ ' + b.name, think: 'thinking' }[
-				b.k]), h('pre'));
+			b.e = h('.live.' + b.k, h('small', kindOf(b)), h('pre'));
 			b.at = 0;
 			box.append(b.e);
 		}
@@ -963,7 +948,7 @@ function paintLive() {
 		panel.scrollTop = 1e9;
 }
 
-/* -- differences by line (Myers) -- */
+/* -- differences by line (Myers) */
 
 function diff(a, b) {
 	const n = a.length, m = b.length, trace = [], out = [];
@@ -1003,7 +988,7 @@ function lines(old, new_) {
 		`cut at ${most} lines`);
 }
 
-/* -- copying -- */
+/* -- copying */
 
 // The client's request, made again from the records.
 const rebuilt = (st, w) => w && 'POST /v1/messages HTTP/1.1\nx-api-key: [redacted]\n' +
@@ -1022,8 +1007,8 @@ async function curl(st) {
 	return ['curl -sN ' + quote(location.origin + first.split(' ')[1]), ...heads.map((x) => {
 		const name = x.split(':')[0].toLowerCase();
 		return name in key ? `-H "${name}: ${key[name]}$ANTHROPIC_API_KEY"` :
-			/redacted/.test(x) || /^(host|connection|accept-encoding|content-length|transfer-encoding|expect)$/
-				.test(name) ? '' : '-H ' + quote(x);
+			/^(anthropic-|content-type|user-agent|x-)/.test(name) && !/redacted/.test(x) ?
+				'-H ' + quote(x) : '';
 	}).filter(Boolean), '--data-binary ' + quote(t.slice(at).replace(/^\r?\n\r?\n/, ''))]
 		.join(' \\\n  ');
 }
@@ -1038,7 +1023,7 @@ async function copy(t) {
 	}
 }
 
-/* -- keys -- */
+/* -- keys */
 
 function move(by, test = () => true) {
 	const from = order.findIndex((r) => r.key === ui.r);
@@ -1048,7 +1033,7 @@ function move(by, test = () => true) {
 			return select(order[i].st);
 }
 function toLane(by) {
-	const st = steps.get(ui.r), t = st?.turn;
+	const st = shown(), t = st?.turn;
 
 	select(t?.lanes.get(t.order[t.order.indexOf(st.lane) + by])?.[0]);
 }
@@ -1057,6 +1042,7 @@ function toSession(by) {
 
 	select(s && (lastStep(s) ?? s.steps.at(-1)), true, true);
 }
+const otherTurn = (a, b) => a.T !== b?.T;
 const flip = (name, part) => () => {
 	ui[name] = !ui[name];
 	touch(part);
@@ -1064,23 +1050,23 @@ const flip = (name, part) => () => {
 const pair = (key, test) => ({ [key]: () => move(1, test), [key.toUpperCase()]: () =>
 	move(-1, test) });
 const KEYS = {
-	j: () => move(1), k: () => move(-1), J: () => move(1, (a, b) => a.T !== b?.T),
-	K: () => move(-1, (a, b) => a.T !== b?.T), h: () => toLane(-1), l: () => toLane(1),
+	j: () => move(1), k: () => move(-1), J: () => move(1, otherTurn), K: () => move(-1, otherTurn),
+	h: () => toLane(-1), l: () => toLane(1),
 	'[': () => toSession(-1), ']': () => toSession(1), g: () => select(order[0]?.st),
 	G: () => select(order.at(-1)?.st), f: () => select(lastStep(), true),
 	...pair('e', (a) => a.bad || a.results.some((r) => r.error)),
 	...pair('a', (a) => a === a.lane.first && !a.lane.main && !a.side),
 	...pair('t', (a) => a.tools?.length), ...pair('c', (a) => a.cause),
 	Enter: () => level(3),
-	Escape: () => level($('detail').contains(document.activeElement) ||
+	Escape: () => level($('detail').contains(focused()) ||
 		page.level === '3' ? 2 : 1),
 	'/': () => $('filter').select(),
 	'.': flip('all', 'list'), x: flip('open', 'detail'), d: flip('diff', 'detail'),
 	y: () => copy($('panel').innerText),
-	Y: async () => steps.has(ui.r) && copy(await curl(steps.get(ui.r))),
+	Y: async () => steps.has(ui.r) && copy(await curl(shown())),
 	m() {
 		ui.mark = ui.mark ? null : now();
-		touch('list');
+		touch('strip');
 	},
 	r() {
 		ui.want = 'model';
@@ -1092,19 +1078,18 @@ const KEYS = {
 		$('export').showModal();
 	},
 	p() {
-		ui.paused = !ui.paused;
+		flip('paused', 'top')();
 		connect();
-		touch('top');
 	},
 	'?': () => $('keys').showModal()
 };
-[...$('tabs').children].forEach((b, i) => {
+tabs.forEach((b, i) => {
 	KEYS[i + 1] = () => go({ tab: b.id.slice(4) });
 	on(b, 'click', KEYS[i + 1]);
 });
 
 on(document, 'keydown', (e) => {
-	const at = e.target, list = $('list').contains(at), i = [...$('tabs').children].indexOf(at);
+	const at = e.target, list = $('list').contains(at), i = tabs.indexOf(at);
 	let k = e.key;
 
 	if (e.ctrlKey || e.metaKey || e.altKey || document.querySelector('dialog[open]'))
@@ -1126,14 +1111,14 @@ on(document, 'keydown', (e) => {
 	KEYS[k]();
 	paint();
 	if (i >= 0 && k > 0)
-		$('tabs').children[k - 1].focus();
-	if (list && /^[jkhlgfeatc[\]]$/i.test(k) || document.activeElement === document.body)
+		tabs[k - 1].focus();
+	if (list && /^[jkhlgfeatc[\]]$/i.test(k) || focused() === document.body)
 		focusOn(drawn.get(ui.r) ?? $('list'));
 });
 
-/* -- painting -- */
+/* -- painting */
 
-const stale = new Set(), ALL = ['top', 'rail', 'list', 'detail'];
+const stale = new Set(), ALL = ['top', 'rail', 'list', 'strip', 'detail'];
 let frame = 0, slow = 0;	/* what a long painting costs is paid in rest */
 function touch(...parts) {
 	parts.forEach((p) => stale.add(p));
@@ -1145,28 +1130,30 @@ function paint() {
 	frame = 0;
 	stale.clear();
 	for (const [part, f] of [['address', paintAddress], ['top', paintTop],
-	    ['rail', paintRail], ['list', paintList], ['rows', drawRows],
+	    ['rail', paintRail], ['list', paintList], ['strip', paintStrip], ['rows', drawRows],
 	    ['detail', paintDetail], ['live', paintLive]])
 		if (is.has(part))
 			f();
-	slow = (performance.now() - began) * 3;
-	slow = slow > 60 ? slow : 0;
+	slow = performance.now() - began;
+	slow = slow > 20 ? Math.min(3 * slow, 200) : 0;
 }
 
 $('origin').textContent = location.origin;
 on($('filter'), 'input', (e) => {
-	go({ q: e.target.value.trim() });
+	ui.q = e.target.value.trim();
+	touch('address', 'list');
+	paint();
 	search();
 });
 on($('pause'), 'click', KEYS.p);
 on($('help'), 'click', KEYS['?']);
+on($('back'), 'click', KEYS.Escape);
 const theme = (t) => document.documentElement.dataset.theme = t;
-if (localStorage.theme)
-	theme(localStorage.theme);
-on($('theme'), 'click', () => localStorage.theme = theme((localStorage.theme ??
-	(matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : '')) === 'dark' ? 'light' :
-	'dark'));
-on($('list'), 'scroll', () => touch('rows'), { passive: true });
+theme(localStorage.theme ?? '');
+on($('theme'), 'click', () => localStorage.theme = theme({ dark: 'light', light: 'dark' }[
+	localStorage.theme] ?? (matchMedia('(prefers-color-scheme: dark)').matches ? 'light' :
+	'dark')));
+on($('list'), 'scroll', () => drawRows());
 for (const id of ['list', 'lanes'])
 	on($(id), 'click', (e) => {
 		const key = e.target.closest('[data-key]')?.dataset.key;
@@ -1181,8 +1168,9 @@ for (const id of ['list', 'lanes'])
 on(window, 'hashchange', route);
 on(window, 'resize', () => touch('list'));
 on(document, 'visibilitychange', connect);
-setInterval(() => touch('rail', here()?.live && 'list'), 1000);	/* clocks */
+setInterval(() => touch('rail', here()?.live && 'list', 'strip'), 1000);	/* clocks */
 page.level = 2;
 focusOn($('list'));
+touch(...ALL);
 route();
 connect();
