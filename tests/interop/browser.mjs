@@ -54,7 +54,7 @@ export async function open(stage, url, { hash = '', width = 1440, height = 900,
 	return page;
 }
 // Until f, run in the page, gives something true.
-export async function until(page, f, arg, what = String(f), ms = 5000) {
+export async function until(page, f, arg, what = String(f), ms = 15000) {
 	const end = Date.now() + ms;
 
 	for (;;) {
