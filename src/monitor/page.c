@@ -247,7 +247,8 @@ int page_chain_begin(struct page_chain *c, struct str id, uint64_t seq,
 		c->sha = arena_array(a, CHAIN_MAX, JOURNAL_SHA);
 	if (!c->sha || id.n > sizeof c->id)
 		return E_FULL;
-	memcpy(c->id, id.p, id.n);
+	if (id.n)
+		memcpy(c->id, id.p, id.n);
 	c->nid = id.n;
 	c->n = c->need = 0;
 	c->seq = seq + 1;
@@ -313,6 +314,13 @@ int page_chain(struct page *pg, struct page_chain *c)
 	return OK;
 }
 
+void page_put_raw(struct buf *b, struct jv v)
+{
+	struct str s = json_raw(v);
+
+	buf_put(b, s.n ? s : S("null"));
+}
+
 struct str page_blob(const struct page *pg, struct str sha)
 {
 	struct journal_line l;
@@ -349,7 +357,7 @@ void page_put_body(const struct page *pg, const struct page_chain *c,
 	int any = 0;
 
 	buf_put(b, S("{\"model\":"));
-	buf_put(b, json_raw(json_get(v, S("gen_ai.request.model"))));
+	page_put_raw(b, json_get(v, S("gen_ai.request.model")));
 	if (json_type(max) == JSON_NUMBER) {
 		buf_put(b, S(",\"max_tokens\":"));
 		buf_put(b, json_raw(max));

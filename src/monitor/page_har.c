@@ -122,10 +122,10 @@ static void put_rebuilt(struct page *pg, struct buf *body, struct jv v)
 		/* {"role":...,"content":[...]} and what a Message has more. */
 		buf_put(body, str_head(data, data.n - 1));
 		put_z(body, ",\"type\":\"message\",\"model\":");
-		buf_put(body, json_raw(json_get(v,
-		    S("gen_ai.response.model"))));
+		page_put_raw(body, json_get(v,
+		    S("gen_ai.response.model")));
 		put_z(body, ",\"stop_reason\":");
-		buf_put(body, json_raw(json_get(v, S("cdx.stop_reason"))));
+		page_put_raw(body, json_get(v, S("cdx.stop_reason")));
 		put_z(body, "}");
 	} else if (json_type(error) == JSON_STRING) {
 		put_z(body, "{\"type\":\"error\",\"error\":{\"type\":");
@@ -219,7 +219,10 @@ static void put_entry(struct page *pg, struct buf *b)
 		a = json_root(&response);
 	page_comma(pg, b);
 	put_z(b, "{\"startedDateTime\":");
-	buf_put(b, json_raw(json_get(v, S("ts"))));
+	if (page_when(page_text(v, "ts", &work)))
+		page_put_raw(b, json_get(v, S("ts")));
+	else
+		put_z(b, "\"1970-01-01T00:00:00.000Z\"");
 	put_z(b, ",");
 	put_request(pg, b, id, v, work);
 	put_response(pg, b, id, a, work);
@@ -227,7 +230,7 @@ static void put_entry(struct page *pg, struct buf *b)
 	put_z(b, ",\"_id\":");
 	json_quote(b, id);
 	put_z(b, ",\"_class\":");
-	buf_put(b, json_raw(json_get(v, S("cdx.class"))));
+	page_put_raw(b, json_get(v, S("cdx.class")));
 	put_z(b, "}");
 	if (b->full) {		/* an array of the others is still one */
 		b->full = 0;
