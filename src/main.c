@@ -203,6 +203,7 @@ static void open_monitor(struct proxy *p)
 	o.secrets = p->config->secrets;
 	o.nsecrets = p->config->nsecrets;
 	monitor_open(p->monitor, &o);
+	otlp_open(p->monitor, &p->config->otlp);
 }
 
 /* From here on nothing is opened but connections. */
@@ -259,6 +260,7 @@ static void close_all(struct proxy *p)
 	for (i = 0; i < p->n; i++)
 		conn_close(&p->conns[i]);
 	helper_stop(&p->helper);
+	otlp_close(p->monitor);
 	monitor_close(p->monitor);
 }
 

@@ -13,6 +13,7 @@
 #include "../wire/http.h"
 #include "journal.h"
 #include "metrics.h"
+#include "otlp.h"
 
 enum {
 	RECORD_CALLS_MAX = 24,	/* calls of an answer looked at */
@@ -144,6 +145,7 @@ struct monitor {
 	uint64_t dropped;		/* lines of the console that found no room */
 	uint64_t requests, errors, cancelled;
 	struct metrics metrics;
+	struct otlp otlp;
 	struct str secrets[MONITOR_SECRETS_MAX];
 	char line[65536];		/* one record, rendered */
 	char text[65536];

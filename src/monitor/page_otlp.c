@@ -204,6 +204,38 @@ static void put_request(struct page *pg, struct buf *b,
 		put_span(pg, b, v, other[0], other[1], id, start);
 }
 
+void page_otlp_open(struct buf *b)
+{
+	put_z(b, "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":"
+	    "\"service.name\",\"value\":{\"stringValue\":\"claudecodex\"}},"
+	    "{\"key\":\"service.version\",\"value\":{\"stringValue\":\""
+	    VERSION "\"}}]},\"scopeSpans\":[{\"scope\":{\"name\":"
+	    "\"claudecodex\",\"version\":\"" VERSION "\"},\"spans\":[\n");
+}
+
+void page_otlp_close(struct buf *b)
+{
+	put_z(b, "]}]}]}\n");
+}
+
+/* Without a session the request is a trace of its own. */
+void page_otlp_request(struct page *pg, struct buf *b,
+    const struct journal_line *l)
+{
+	struct arena all = pg->work;
+	struct json doc;
+	struct jv v;
+
+	if (json_parse(&doc, l->text, &pg->work, NULL) == OK) {
+		v = json_root(&doc);
+		pg->name = page_text(v, "gen_ai.conversation.id", &pg->work);
+		if (!pg->name.n)
+			pg->name = page_text(v, "id", &pg->work);
+		put_request(pg, b, l);
+	}
+	pg->work = all;
+}
+
 int page_next_otlp(struct page *pg, struct buf *b)
 {
 	struct journal_line l;
@@ -213,12 +245,7 @@ int page_next_otlp(struct page *pg, struct buf *b)
 		return E_NONE;
 	if (pg->state == BEFORE) {
 		pg->state = WITHIN;
-		put_z(b, "{\"resourceSpans\":[{\"resource\":{\"attributes\":["
-		    "{\"key\":\"service.name\",\"value\":{\"stringValue\":"
-		    "\"claudecodex\"}},{\"key\":\"service.version\",\"value\":"
-		    "{\"stringValue\":\"" VERSION "\"}}]},\"scopeSpans\":[{"
-		    "\"scope\":{\"name\":\"claudecodex\",\"version\":\""
-		    VERSION "\"},\"spans\":[\n");
+		page_otlp_open(b);
 		return OK;
 	}
 	r = page_line(pg, 0, &l);
@@ -226,7 +253,7 @@ int page_next_otlp(struct page *pg, struct buf *b)
 		put_request(pg, b, &l);
 	if (r != E_NONE)
 		return r;
-	put_z(b, "]}]}]}\n");
+	page_otlp_close(b);
 	pg->state = AFTER;
 	return OK;
 }

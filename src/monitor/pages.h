@@ -110,6 +110,12 @@ int page_next_jsonl(struct page *pg, struct buf *b);
 int page_next_html(struct page *pg, struct buf *b);
 int page_next_har(struct page *pg, struct buf *b);
 int page_next_otlp(struct page *pg, struct buf *b);
+/* A document of spans: its beginning, what one request comes to (nothing before
+ * it has ended), its end. Of pg: m, j, work, count. */
+void page_otlp_open(struct buf *b);
+void page_otlp_request(struct page *pg, struct buf *b,
+    const struct journal_line *l);
+void page_otlp_close(struct buf *b);
 /* Text as HTML: no markup, and what would turn the direction of text or
  * command a terminal is shown as \uXXXX. */
 void page_put_html(struct buf *b, struct str text);

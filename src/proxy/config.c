@@ -26,8 +26,9 @@ enum set {
 	NO_PROXY, HEADER_T, BODY_T, KEEPALIVE_T, WRITE_T, CONNECT_T, FIRST_T,
 	IDLE_T, DRAIN_T, LOG_DIR, LOG_MAX, LOG_MB, LOG_KEEP, LOG_DAYS,
 	LOG_BODIES, MONITOR_MEM, RAW_MEM, MONITOR_TOKEN, MONITOR_REPLAY,
-	PRICES, SPEND_SESSION, SPEND_HOUR, MAX_BODY, MAX_MEMORY, MAX_CONN,
-	SANDBOX, NO_COLOR, SETS
+	OTLP_URL, OTLP_TRACES, OTLP_HEADERS, OTLP_PROTOCOL, PRICES,
+	SPEND_SESSION, SPEND_HOUR, MAX_BODY, MAX_MEMORY, MAX_CONN, SANDBOX,
+	NO_COLOR, SETS
 };
 
 static const struct option {
@@ -157,6 +158,17 @@ static const struct option {
 	    "16m", "memory for what the page shows: the newest records" },
 	[RAW_MEM] = { "RAW_MB", NULL, "--raw-mb", NUMBER, 0, "8",
 	    "MiB for the exact bytes of requests and answers; 0: none" },
+	[OTLP_URL] = { "OTEL_EXPORTER_OTLP_ENDPOINT", NULL, "--otlp", TEXT,
+	    NO_DOTENV, "", "OpenTelemetry collector that spans are pushed to, "
+	    "as JSON over HTTP: http://localhost:4318" },
+	[OTLP_TRACES] = { "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", NULL, NULL,
+	    TEXT, NO_DOTENV, "", "the whole URL, where it isn't that and "
+	    "/v1/traces" },
+	[OTLP_HEADERS] = { "OTEL_EXPORTER_OTLP_HEADERS", NULL, NULL, SECRET,
+	    NO_DOTENV, "", "name=value,... sent along" },
+	[OTLP_PROTOCOL] = { "OTEL_EXPORTER_OTLP_PROTOCOL", NULL, NULL, TEXT,
+	    NO_DOTENV, "", "with grpc nothing is pushed: that isn't spoken "
+	    "here" },
 	[PRICES] = { "PRICES_FILE", NULL, "--prices-file", TEXT, NO_DOTENV, "",
 	    "JSON of prices, over the built-in list: {\"model\":{\"input\":"
 	    "1,\"output\":5}}, USD a million tokens" },
@@ -916,6 +928,57 @@ static int read_server(struct reader *r)
 
 /* Whoever sees the monitor sees every prompt: beyond this machine only with a
  * token of its own. */
+/* name=value,name=value with %XX, as field lines. */
+static int read_otlp_headers(struct reader *r)
+{
+	struct str list = value(r->c, OTLP_HEADERS), one, name;
+	struct buf b = buf_open(r->a);
+
+	while (str_cut(&list, ',', &one)) {
+		if (str_trim(one).n == 0)
+			continue;
+		str_cut(&one, '=', &name);
+		buf_put(&b, str_trim(name));
+		buf_put(&b, S(": "));
+		if (!http_value_ok(name) || str_trim(name).n == 0 ||
+		    str_chr(name, ':') < name.n ||
+		    http_decode(&b, str_trim(one)) != OK)
+			return bad(r, OTLP_HEADERS, S("must be name=value,..."));
+		buf_put(&b, S("\r\n"));
+	}
+	r->c->otlp.fields = buf_end(r->a, &b);
+	return OK;
+}
+
+static int read_otlp(struct reader *r)
+{
+	struct config *c = r->c;
+	enum set from = value(c, OTLP_TRACES).n ? OTLP_TRACES : OTLP_URL;
+	struct str url = str_trim(value(c, from));
+	struct buf b = buf_open(r->a);
+	struct upstream u = { 0 };
+
+	if (url.n == 0)
+		return OK;
+	if (str_eq(value(c, OTLP_PROTOCOL), S("grpc"))) {
+		warn(c, S("OTEL_EXPORTER_OTLP_PROTOCOL is grpc: no spans are "
+		    "pushed"));
+		return OK;
+	}
+	if (read_url(r, from, &u) != OK)
+		return E_FAULT;
+	while (url.n && url.p[url.n - 1] == '/')
+		url.n--;
+	buf_put(&b, url);
+	if (from == OTLP_URL)
+		buf_put(&b, S("/v1/traces"));
+	c->otlp.url = buf_end(r->a, &b);
+	c->otlp.cert_file = c->cert_file;
+	if (c->have_proxy && !config_no_proxy(c, u.host, u.port))
+		c->otlp.proxy = value(c, HTTPS_PROXY);
+	return read_otlp_headers(r);
+}
+
 static int read_monitor(struct reader *r)
 {
 	struct config *c = r->c;
@@ -1063,6 +1126,7 @@ int config_load(struct config *c, const struct config_input *in,
 	if (read_server(&r) != OK || read_times(&r) != OK ||
 	    read_limits(&r) != OK || read_monitor(&r) != OK ||
 	    read_aws(&r) != OK || read_proxy(&r) != OK ||
+	    read_otlp(&r) != OK ||
 	    set_up_all(&r) != OK)
 		return E_FAULT;
 	keep_secrets(c);

@@ -65,6 +65,7 @@ struct config {
 	uint64_t segment_max;	/* of one file of the journal */
 	unsigned log_keep, log_days;
 	struct str prices_file;
+	struct otlp_options otlp;
 	uint64_t spend_session, spend_hour;	/* 10^-12 USD; 0: no alert */
 	unsigned connections;	/* client connections served at once */
 	struct str cert_file;

@@ -175,6 +175,7 @@ static void finish_record(struct client *c, enum outcome outcome)
 	x->rec.ended = loop_now();	/* p->now is when the turn began */
 	x->rec.bytes_out += backlog(c);
 	record_end(&x->rec);
+	otlp_ended(x->rec.mon, label_str(&x->rec.id));
 }
 
 /* Upstream done with: back to the pool if what was read leaves it clean. */

@@ -156,6 +156,7 @@ unsigned proxy_turn(struct proxy *p, int64_t wake)
 	loop_want(&p->loop, helper_fd(&p->helper), helper_want(&p->helper));
 	wake = earlier(wake, helper_deadline(&p->helper));
 	loop_want(&p->loop, monitor_fd(p->monitor), monitor_want(p->monitor));
+	loop_want(&p->loop, otlp_fd(p->monitor), otlp_want(p->monitor));
 	wake = earlier(wake, p->monitor_at);
 	wake = collect_wants(p, wake);
 	signals = loop_wait(&p->loop, wake);
@@ -169,7 +170,8 @@ unsigned proxy_turn(struct proxy *p, int64_t wake)
 	conn_tend(p);
 	account_tend(p);
 	serve(p);
-	p->monitor_at = monitor_turn(p->monitor, p->now);
+	p->monitor_at = earlier(monitor_turn(p->monitor, p->now),
+	    otlp_turn(p->monitor, p->now));
 	if (!p->draining)
 		for (i = 0; i < p->nlisteners; i++)
 			if (loop_readable(&p->loop, p->listener[i]))

@@ -1,5 +1,6 @@
 // metrics.mjs -- /metrics before promtool and a real Prometheus, the dashboard
-// made for it, and figures that must agree with what the upstream counted.
+// made for it, figures that must agree with what the upstream counted, and spans
+// pushed to a collector.
 //
 // SPDX-License-Identifier: MIT
 import { execFile, spawn } from 'node:child_process';
@@ -40,7 +41,7 @@ function parse(text) {
 const sum = (list, where = {}) => (list ?? []).filter((s) => Object.entries(where)
 	.every(([k, v]) => s.labels[k] === v)).reduce((n, s) => n + s.value, 0);
 
-async function traffic(s) {
+async function traffic(s, env = {}) {
 	let n = 0;
 	const px = await s.pair('openai', () => {
 		n++;
@@ -48,7 +49,7 @@ async function traffic(s) {
 			return { fail: { status: 429, body: { error: { message: 'slow' } } } };
 		return n === 1 ? { text: 'first', calls: [{ name: 'Bash', args: { command: 'ls' } }] } :
 			{ text: 'more words to be counted' };
-	}, 'gpt-5.1');
+	}, 'gpt-5.1', { env });
 	const c = new Anthropic({ baseURL: px.url, apiKey: 'k', maxRetries: 0 });
 	const ask = { model: KNOWN, max_tokens: 500, tools: [{ name: 'Bash', description: 'x',
 		input_schema: { type: 'object' } }], messages: [{ role: 'user', content: 'go' }] };
@@ -136,8 +137,95 @@ await scenario('metrics: a real Prometheus reads them', async (s) => {
 		}
 	/* And every name is on it, or is told apart by no panel on purpose. */
 	const asked = JSON.stringify(board.panels);
-	for (const n of names.filter((x) => !/build_info|start_time|console_dropped/.test(x)))
+	for (const n of names.filter((x) => !/build_info|start_time|console_dropped|otlp_dropped/.test(x)))
 		assert.ok(asked.includes(n), `no panel shows ${n}`);
+});
+
+// A collector that takes documents as `answer` says: a status, or null for
+// never.
+async function collector(s, answer) {
+	const got = [];
+	const server = http.createServer(async (req, res) => {
+		const parts = [];
+		for await (const p of req)
+			parts.push(p);
+		const status = answer(got.length);
+		got.push({ url: req.url, headers: req.headers, status,
+			body: JSON.parse(Buffer.concat(parts).toString()) });
+		if (status)
+			res.writeHead(status, { 'content-type': 'application/json' }).end('{}');
+	});
+	await new Promise((r) => server.listen(0, '127.0.0.1', r));
+	s.keep({ close: () => {
+		server.closeAllConnections();
+		server.close();
+	} });
+	return { got, url: `http://127.0.0.1:${server.address().port}`,
+		get spans() {
+			return got.filter((g) => g.status === 200).flatMap((g) => g.body.resourceSpans)
+				.flatMap((r) => r.scopeSpans).flatMap((x) => x.spans);
+		} };
+}
+
+async function until(test, ms = 10000) {
+	for (let i = 0; i < ms / 50 && !test(); i++)
+		await sleep(50);
+	assert.ok(test(), String(test));
+}
+
+const attributes = (span) => Object.fromEntries(span.attributes.map(({ key, value }) =>
+	[key, value.stringValue ?? (value.intValue === undefined ? value.doubleValue ??
+		value.boolValue ?? value.arrayValue.values.map((v) => v.stringValue) : Number(value.intValue))]));
+
+await scenario('otlp: spans reach a collector, by the GenAI conventions', async (s) => {
+	const c = await collector(s, () => 200);
+
+	await traffic(s, { OTEL_EXPORTER_OTLP_ENDPOINT: `${c.url}/`,
+		OTEL_EXPORTER_OTLP_HEADERS: 'x-tenant=a%20b,authorization=Bearer otlp-secret-0123' });
+	await until(() => c.spans.filter((x) => x.name.startsWith('chat ')).length >= 3);
+	assert.equal(c.got[0].url, '/v1/traces');
+	assert.equal(c.got[0].headers['content-type'], 'application/json');
+	assert.equal(c.got[0].headers['x-tenant'], 'a b');
+	for (const x of c.spans) {
+		assert.match(x.traceId, /^[0-9a-f]{32}$/);
+		assert.match(x.spanId, /^[0-9a-f]{16}$/);
+		assert.ok(BigInt(x.endTimeUnixNano) >= BigInt(x.startTimeUnixNano));
+		assert.ok(Math.abs(Number(BigInt(x.startTimeUnixNano) / 1000000n) - Date.now()) < 60000);
+	}
+	const chat = c.spans.filter((x) => x.name === `chat ${KNOWN}`).map((x) => ({ ...attributes(x), status: x.status }));
+	const used = s.up.chats.filter((x) => x.usage).map((x) => x.usage);
+	assert.equal(chat[0]['gen_ai.provider.name'], 'openai');
+	assert.equal(chat[0]['gen_ai.operation.name'], 'chat');
+	assert.deepEqual(chat[0]['gen_ai.response.finish_reasons'], ['tool_call']);
+	assert.equal(chat[0]['gen_ai.usage.input_tokens'], used[0].prompt_tokens, 'cached tokens are part of it');
+	assert.equal(chat[0]['gen_ai.usage.output_tokens'], used[0].completion_tokens);
+	assert.ok(chat.some((x) => x['error.type'] && x.status.code === 2));
+	const tool = c.spans.find((x) => x.name === 'execute_tool Bash');
+	assert.equal(BigInt(tool.endTimeUnixNano) - BigInt(tool.startTimeUnixNano), 742000000n);
+	const text = JSON.stringify(c.got.map((g) => g.body));
+	for (const secret of ['more words', 'otlp-secret', 'first"'])
+		assert.ok(!text.includes(secret), `${secret} is in a span`);
+	assert.ok(!s.px.console.includes('otlp-secret'));
+});
+
+await scenario('otlp: a collector that refuses, hangs or is gone costs spans alone', async (s) => {
+	let mode = 503;
+	const c = await collector(s, () => mode);
+	const px = await traffic(s, { OTEL_EXPORTER_OTLP_ENDPOINT: c.url });
+	await until(() => /spans are lost: status 503/.test(px.console));
+	mode = 200;
+	const client = new Anthropic({ baseURL: px.url, apiKey: 'k', maxRetries: 0 });
+	const ask = { model: KNOWN, max_tokens: 500, messages: [{ role: 'user', content: 'go' }] };
+	await client.messages.create(ask);
+	await until(() => /takes spans again/.test(px.console));
+	mode = null;
+	const began = Date.now();
+	for (let i = 0; i < 300; i++)
+		await client.messages.create(ask);
+	assert.ok(Date.now() - began < 30000);
+	const m = parse(await text(px));
+	assert.equal(sum(m.claudecodex_requests_in_flight), 0);
+	assert.ok(sum(m.claudecodex_otlp_dropped_total) >= 1);
 });
 
 summary('metrics');
