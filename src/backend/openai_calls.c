@@ -472,6 +472,7 @@ static void args_show(struct call *c, struct slot *s, struct str piece)
 {
 	struct openai_state *st = openai_state(c);
 	const struct slot *o = st->slots;
+	struct jstr name = s->name;
 
 	while (o && o->state == SLOT_CLOSED)
 		o = o->next;
@@ -482,7 +483,8 @@ static void args_show(struct call *c, struct slot *s, struct str piece)
 		return;
 	st->shown = s;
 	calls_id(c, s);
-	answer_piece(&c->answer, (struct jstr){ slot_out(s) }, s->name,
+	calls_name(c, &name);
+	answer_piece(&c->answer, (struct jstr){ slot_out(s) }, name,
 	    (struct jstr){ piece });
 }
 

@@ -17,7 +17,8 @@
 
 enum {
 	LIVE_BLOCKS = 64,	/* blocks of one answer that are told apart */
-	LIVE_LABEL = 72		/* of a tool's name or a call's id */
+	LIVE_LABEL = 128	/* of a call's id or a tool's name: Anthropic takes
+				 * names of 128, and MCP servers make long ones */
 };
 
 /* One line in the ring. Position counts every byte ever put in; a line is

@@ -18,7 +18,7 @@
 enum {
 	RECORD_CALLS_MAX = 24,	/* calls of an answer looked at */
 	RECORD_TOOLS_MAX = 16,	/* names of called tools kept; more are counted */
-	RECORD_TEXT = 96,	/* kept of any name: a model, a tool */
+	RECORD_TEXT = 128,	/* kept of any name: a model, a tool */
 	MONITOR_SECRETS_MAX = 16	/* known values that are never written */
 };
 

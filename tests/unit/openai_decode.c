@@ -512,6 +512,11 @@ static void buffered(void)
 	once(script("t {\"index\":0,\"id\":\"c\",\"function\":{\"arguments\":"
 		"\"{\"}}\n" CALL(0, "c", "lamp", "}") END), 0, 1);
 	T_STR(buf_str(&w.shown), S(""), "OA-89 not without its name");
+	w.names[1].client.raw = S("a.long-name");
+	w.names[1].upstream = S("a_long-name");
+	once(script(CALL(0, "c1", "a_long-name", "{}") END), 0, 1);
+	T_STR(buf_str(&w.shown), S("0 a.long-name {};"),
+		"OA-51 OA-89 by the client's name");
 	stream("OA-89 two", CALL(0, "c1", "lamp", "{") CALL(1, "c2", "sound",
 		"{}") MORE(0, "}") END, "C{c2 sound {}} C{c1 lamp {}}" USED);
 	stream("OA-88 buffered and cut", CALL(0, "c1", "lamp", "{\\\"n")
