@@ -89,8 +89,17 @@ export class Proxy {
 			throw e;
 		}
 	}
-	/* One object a request that has ended, out of its lines. */
+	/* One object a request that has ended. The file's writer may be a
+	 * moment behind the console. */
 	get log() {
+		const nap = new Int32Array(new SharedArrayBuffer(4));
+
+		for (let i = 0; i < 100 &&
+		    this.written.length < this.lines.end.length; i++)
+			Atomics.wait(nap, 0, 0, 20);
+		return this.written;
+	}
+	get written() {
 		const begun = new Map(), out = [];
 
 		for (const l of this.journal) {
