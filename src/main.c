@@ -160,6 +160,13 @@ static void banner(const struct proxy *p)
 	    "              export ANTHROPIC_API_KEY="));
 	buf_put(&b, c->proxy_key.n ? S("<the PROXY_API_KEY>") : S("any"));
 	buf_put(&b, S(" ; claude\n"));
+	if (c->monitor_on) {
+		buf_put(&b, S("  to watch:   http://localhost:"));
+		buf_u64(&b, c->port);
+		buf_put(&b, c->monitor_token.n ?
+		    S("/dashboard?token=<the MONITOR_TOKEN>\n") :
+		    S("/dashboard\n"));
+	}
 	put_all(1, buf_str(&b));
 }
 

@@ -25,6 +25,7 @@ enum {
 	NAME = 48,
 	FILE_MAX = 2 << 20,	/* of a file, read at once */
 	POLL_MS = 200,		/* between looks at a file that grows */
+	FRONT_MS = 1000,	/* of silence: another answer comes to the front */
 	PARSE = 64 << 20
 };
 
@@ -43,10 +44,21 @@ struct tail {
 	int json, all, from_file;
 	struct words words[LIVE];
 	size_t next;		/* to be taken for a new answer */
+	struct words *front;	/* whose words show as they come; the others'
+				 * line by line */
+	int64_t front_at;	/* when it last had one */
+	struct words *open;	/* whose line lacks its end; NULL: none */
 	char *parse;
 };
 
 /* ---- words ------------------------------------------------------------ */
+
+static void close_line(struct tail *t)
+{
+	if (t->open)
+		term_put(&t->out, S("\n"));
+	t->open = NULL;
+}
 
 static struct words *words_of(struct tail *t, struct str id, int make)
 {
@@ -60,6 +72,10 @@ static struct words *words_of(struct tail *t, struct str id, int make)
 	if (!make || id.n > NAME)
 		return NULL;
 	w = &t->words[t->next++ % LIVE];
+	if (t->open == w)
+		close_line(t);
+	if (t->front == w)
+		t->front = NULL;
 	memset(w, 0, sizeof *w);
 	memcpy(w->id, id.p, id.n);
 	w->nid = id.n;
@@ -72,17 +88,22 @@ static struct str end_of(struct str id)
 	return str_from(id, id.n > SHORT ? id.n - SHORT : 0);
 }
 
+/* The pending words, on the line that is open for them, or on a new one. */
 static void put_words(struct tail *t, struct words *w, size_t n)
 {
 	enum colour c = w->kind == 'h' ? DIM : w->kind == 'j' ? CYAN : PLAIN;
 
-	if (w->hidden)
-		return;
-	term_put(&t->out, S("         "));
-	term_text(&t->out, DIM, end_of((struct str){ w->id, w->nid }));
-	term_put(&t->out, w->kind == 'j' ? S(" > ") : S(" | "));
+	if (t->open != w) {
+		close_line(t);
+		term_put(&t->out, S("         "));
+		term_text(&t->out, DIM, end_of((struct str){ w->id,
+		    w->nid }));
+		term_put(&t->out, w->kind == 'j' ? S(" > ") : S(" | "));
+		t->open = w;
+	}
 	term_text(&t->out, c, (struct str){ w->text, n });
-	term_put(&t->out, S("\n"));
+	w->n -= n;
+	memmove(w->text, w->text + n, w->n);
 }
 
 /* What is left of a line, at the end of a block. */
@@ -90,14 +111,29 @@ static void end_words(struct tail *t, struct words *w)
 {
 	if (w->n)
 		put_words(t, w, w->n);
-	w->n = 0;
+	if (t->open == w)
+		close_line(t);
+}
+
+/* On a terminal words needn't wait for the end of their line; but of several
+ * answers only one may do so, or nobody could read any. */
+static void show_now(struct tail *t, struct words *w)
+{
+	int64_t now = loop_now();
+
+	if (!t->out.tty || w->n == 0 || (t->front && t->front != w &&
+	    now - t->front_at < FRONT_MS))
+		return;
+	t->front = w;
+	t->front_at = now;
+	put_words(t, w, w->n);
 }
 
 static void add_words(struct tail *t, struct words *w, struct str s)
 {
 	size_t n;
 
-	while (s.n) {
+	while (s.n && !w->hidden) {
 		n = str_chr(s, '\n');
 		if (n > LINE - w->n)
 			n = LINE - w->n;
@@ -106,16 +142,15 @@ static void add_words(struct tail *t, struct words *w, struct str s)
 		s = str_from(s, n);
 		if (s.n && s.p[0] == '\n') {
 			put_words(t, w, w->n);
-			w->n = 0;
+			close_line(t);
 			s = str_from(s, 1);
 		} else if (w->n == LINE) {
 			n = utf8_valid((struct str){ w->text, w->n });
-			n = n ? n : w->n;
-			put_words(t, w, n);
-			w->n -= n;
-			memmove(w->text, w->text + n, w->n);
+			put_words(t, w, n ? n : w->n);
 		}
 	}
+	if (!w->hidden)
+		show_now(t, w);
 }
 
 static void take_delta(struct tail *t, struct str line)
@@ -173,6 +208,7 @@ static void put_begin(struct tail *t, struct str line, const char *mark)
 {
 	struct term *o = &t->out;
 
+	close_line(t);
 	term_clock(o, page_when(journal_text(line, S("ts")).raw));
 	term_put(o, S(" "));
 	term_text(o, DIM, end_of(journal_text(line, S("id")).raw));
@@ -339,7 +375,10 @@ static void put_response(struct tail *t, struct str line)
 	}
 	if (w)
 		end_words(t, w);
+	if (t->front == w)
+		t->front = NULL;
 	if (!w || w->block < 0) {	/* no words came: what is kept of them */
+		close_line(t);
 		term_put(o, S("         "));
 		term_text(o, DIM, end_of(journal_text(line, S("id")).raw));
 		term_put(o, S(" | "));

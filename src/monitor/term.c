@@ -19,7 +19,8 @@ void term_open(struct term *t, int fd, const struct command_input *in)
 	t->fd = fd;
 	t->gone = 0;
 	t->b = buf_on(t->mem, sizeof t->mem);
-	t->colour = isatty(fd) && !(no && *no) &&
+	t->tty = isatty(fd);
+	t->colour = t->tty && !(no && *no) &&
 	    !(kind && strcmp(kind, "dumb") == 0);
 	tzset();
 }

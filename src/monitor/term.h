@@ -16,7 +16,7 @@
 enum colour { PLAIN, DIM, BOLD, GREEN, YELLOW, RED, CYAN };
 
 struct term {
-	int fd, colour;
+	int fd, colour, tty;
 	int gone;		/* nobody reads any more */
 	struct buf b;
 	char mem[65536];
