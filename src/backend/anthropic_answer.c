@@ -120,7 +120,8 @@ static struct jstr keep(struct call *c, struct jv v)
 {
 	struct jstr s = json_str(v);
 
-	if (json_type(v) != JSON_STRING)
+	/* The tokens lie in the far half: two of these stay before it. */
+	if (json_type(v) != JSON_STRING || s.raw.n > arena_room(c->a) / 4)
 		return none;
 	s.raw = arena_str(c->a, s.raw);
 	return s;

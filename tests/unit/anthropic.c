@@ -423,6 +423,36 @@ static void test_others(void)
 	    "no JSON");
 }
 
+/* What is kept of an event must not lie on the tokens it is read by. */
+static void nearly_full(void)
+{
+	static char text[9000];
+	struct anthropic_answer an;
+	struct call c = w.c;
+	struct arena a;
+	size_t n, room;
+	int r;
+
+	n = (size_t)snprintf(text, sizeof text, "{\"type\":\"message_delta\","
+	    "\"delta\":{\"stop_reason\":\"stop_sequence\","
+	    "\"stop_sequence\":\"");
+	memset(text + n, 'x', 8000);
+	snprintf(text + n + 8000, sizeof text - n - 8000,
+	    "\"},\"usage\":{\"output_tokens\":7}}");
+	c.a = &a;
+	for (room = 64; room < 40000; room += 8) {
+		a = (struct arena){ w.memory, w.memory + room };
+		memset(&an, 0, sizeof an);
+		an.begun = 1;
+		r = anthropic_event(&c, &an, str_of(text));
+		T(r == E_FULL || (r == OK && an.usage.output == 7 &&
+		    an.stop == STOP_SEQUENCE && (!an.stop_sequence.raw.n ||
+		    an.stop_sequence.raw.n == 8000)), "room of %zu: %d", room,
+		    r);
+	}
+	T_INT((int)an.stop_sequence.raw.n, 8000, "kept where there is room");
+}
+
 int main(void)
 {
 	test_body();
@@ -430,5 +460,6 @@ int main(void)
 	test_stream();
 	test_whole();
 	test_others();
+	nearly_full();
 	return t_done("anthropic");
 }
