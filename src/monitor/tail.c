@@ -6,11 +6,12 @@
  * MONITOR_TOKEN) and shows words as they stream; several answers at once are
  * told apart by the end of their request's id; --old begins with what the proxy
  * still holds. With one it shows the
- * journal's file and goes on as it grows. --json gives the journal's lines as
+ * journal's file and goes on as it grows, or as another takes its name. --json gives the journal's lines as
  * they are. Counts and probes stay hidden without --all.
  *
  * SPDX-License-Identifier: MIT */
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -509,13 +510,36 @@ static size_t take_text(struct tail *t, struct str text)
 	return text.n - rest.n;
 }
 
+/* The file was finished and another has its name: from there on that one. */
+static int follow_name(int fd, const char *path)
+{
+	struct stat held, named;
+	int next;
+
+	if (fstat(fd, &held) < 0 || stat(path, &named) < 0 ||
+	    (held.st_ino == named.st_ino && held.st_dev == named.st_dev))
+		return fd;
+	next = open(path, O_RDONLY | O_CLOEXEC);
+	if (next < 0)
+		return fd;
+	close(fd);
+	return next;
+}
+
 static int tail_file(struct tail *t, const char *path)
 {
+	char inside[1024];
+	struct stat st;
 	struct buf b;
 	struct loop l;
 	ssize_t n = 0;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd;
 
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		snprintf(inside, sizeof inside, "%s/structured.jsonl", path);
+		path = inside;
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	b = buf_on(command_memory(FILE_MAX), FILE_MAX);
 	if (fd < 0 || !b.p || loop_init(&l) != OK)
 		return command_fail(S("cannot open "), str_of(path));
@@ -535,6 +559,7 @@ static int tail_file(struct tail *t, const char *path)
 		if (loop_wait(&l, loop_now() + POLL_MS) &
 		    (LOOP_TERM | LOOP_INT))
 			break;
+		fd = n == 0 ? follow_name(fd, path) : fd;
 	}
 	term_flush(&t->out);
 	close(fd);

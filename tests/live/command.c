@@ -193,6 +193,7 @@ static void test_tail_file(void)
 	const char *const plain[] = { "tail", file, NULL };
 	const char *const one[] = { "tail", "-s", "s-two", "--json", file,
 		NULL };
+	char moved[160];
 	FILE *f;
 	pid_t pid;
 	int out;
@@ -215,9 +216,16 @@ static void test_tail_file(void)
 		fclose(f);
 	}
 	T(heard(out, "late"), "and what is added");
+	snprintf(moved, sizeof moved, "%s.1", file);
+	T(rename(file, moved) == 0, "it is finished");
+	write_file(LINE("7", "cdx.alert", "req_d", ",\"rule\":\"rotated\""),
+	    "");
+	T(heard(out, "rotated"), "and the one that follows it");
+	unlink(moved);
 	kill(pid, SIGTERM);
 	T_INT(ended(pid), 0, "ends when told");
 	close(out);
+	write_file(journal, "");
 	pid = run(&out, one);
 	T(heard(out, "\"seq\":4"), "one session's lines");
 	T(!says("\"seq\":3,"), "alone");
