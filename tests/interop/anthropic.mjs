@@ -87,7 +87,7 @@ for (const stream of [true, false])
 		const l = await px.logged((e) => e.backend === 'anthropic');
 		assert.equal(l.output_tokens, stream ? 7 : 4);
 		assert.ok(!px.console.includes(KEY));
-		assert.ok(!JSON.stringify(px.log).includes(KEY));
+		assert.ok(!JSON.stringify(px.journal).includes(KEY));
 	});
 
 await scenario('anthropic: the SDK, counting, and its refusals', async (s) => {

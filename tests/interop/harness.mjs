@@ -28,6 +28,7 @@ const ended = (l, { asked, sent }) => ({
 	agent: asked['gen_ai.agent.id'], client: asked['cdx.client'],
 	model: asked['gen_ai.request.model'],
 	served_model: l['gen_ai.response.model'],
+	backend: sent?.['cdx.upstream.backend'],
 	status: l['http.response.status_code'], outcome: l['cdx.outcome'],
 	stop_reason: l['cdx.stop_reason'] ?? undefined,
 	output_tokens: l['gen_ai.usage.output_tokens'],
