@@ -829,8 +829,10 @@ void client_turn(struct proxy *p, struct client *c, int readable,
 			return;
 		if (c->out_sent < c->out.n && !flush(p, c))
 			return;
+		/* A reply whose rest left just now waits for nothing more. */
 	} while (c->state != was || (c->state == CLIENT_HEAD &&
-	    c->in.n != left && c->in.n));
+	    c->in.n != left && c->in.n) || (c->state == CLIENT_REPLY &&
+	    c->out_sent == c->out.n));
 	if (!waited && c->out_sent < c->out.n)
 		c->deadline = p->now + p->config->write_ms;
 	if (c->state == CLIENT_HEAD && c->large && p->now >= c->rest_at)

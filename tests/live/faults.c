@@ -1,0 +1,324 @@
+/* faults.c -- the running program, with system calls that fail at random.
+ *
+ *	build/tests/live/faults [build/claudecodex [SEED]]
+ *
+ * fault_shim.c makes them fail. In the first round they are interrupted, told to
+ * wait or cut short: nobody may notice, every answer is whole. In the second
+ * connections are reset and refused, descriptors and disk run out: an answer is
+ * whole or visibly isn't, and the program lives, keeps no descriptor, and ends
+ * as it should.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "../../src/wire/http.h"
+#include "../unit/t.h"
+#include "start.h"
+
+#include <sys/mman.h>
+
+enum {
+	MILD = 250, HARSH = 400,	/* requests */
+	RATE_MILD = 6, RATE_HARSH = 12,	/* one call in so many */
+	BIG = 60000,		/* bytes of some requests */
+	ANSWER = 1 << 18,
+	WAIT_MS = 5000,
+	HUNG_MAX = 3		/* then it is clear enough */
+};
+
+struct counts { uint64_t mild, harsh; };
+
+static struct started proxy;
+static struct counts *counts;
+static char request[BIG + 1024], in_mem[ANSWER + 1], body_mem[ANSWER];
+static int upstream_port;
+static pid_t upstream;
+
+#define PIECE(TEXT) "data: {\"choices\":[{\"index\":0,\"delta\":{" TEXT
+static const char streamed[] = "HTTP/1.1 200 OK\r\nContent-Type: "
+	"text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+static const char pieces[] =
+	PIECE("\"role\":\"assistant\",\"content\":\"alpha \"}}]}\n\n")
+	PIECE("\"content\":\"beta \"}}]}\n\n")
+	PIECE("\"content\":\"omega\"}}]}\n\n")
+	PIECE("},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":3,"
+	"\"completion_tokens\":5,\"total_tokens\":8}}\n\n")
+	"data: [DONE]\n\n";
+static const char whole[] = "{\"choices\":[{\"index\":0,\"message\":{\"role\":"
+	"\"assistant\",\"content\":\"alpha beta omega\"},\"finish_reason\":"
+	"\"stop\"}],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":5,"
+	"\"total_tokens\":8}}";
+
+/* ---- the upstream: a process a connection, which can't fail ------------- */
+
+static size_t request_length(struct str in)
+{
+	static struct http_head h;
+	size_t end = http_head_end(in, 0);
+	const char *why;
+
+	if (!end || http_request(&h, str_head(in, end), &why) != OK)
+		return 0;
+	return in.n >= end + h.length ? end + (size_t)h.length : 0;
+}
+
+static void put(int fd, const char *text)
+{
+	size_t n = strlen(text);
+	ssize_t k;
+
+	while (n && (k = send(fd, text, n, MSG_NOSIGNAL)) > 0) {
+		text += k;
+		n -= (size_t)k;
+	}
+}
+
+static void serve(int fd)
+{
+	static char in[1 << 20], text[4096];
+	struct str stream = S("\"stream\":true");
+	size_t n = 0;
+	ssize_t k;
+
+	while ((k = recv(fd, in + n, sizeof(in) - n, 0)) > 0) {
+		n += (size_t)k;
+		if (!request_length((struct str){ in, n }))
+			continue;
+		if (str_find((struct str){ in, n }, stream) < n)
+			snprintf(text, sizeof(text), "%s%zx\r\n%s\r\n0\r\n\r\n",
+			    streamed, sizeof(pieces) - 1, pieces);
+		else
+			snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\n"
+			    "Content-Type: application/json\r\n"
+			    "Content-Length: %zu\r\n\r\n%s",
+			    sizeof(whole) - 1, whole);
+		put(fd, text);
+		n = 0;
+	}
+	_exit(0);
+}
+
+static void upstream_start(void)
+{
+	int l = listen_free(&upstream_port), fd;
+
+	upstream = fork();
+	if (upstream == 0) {
+		signal(SIGCHLD, SIG_IGN);
+		for (;;) {
+			fd = accept(l, NULL, NULL);
+			if (fd >= 0 && fork() == 0)
+				serve(fd);
+			close(fd);
+			if (getppid() == 1)
+				_exit(0);
+		}
+	}
+	close(l);
+}
+
+/* ---- the client --------------------------------------------------------- */
+
+enum verdict { LOST, REFUSED, CUT, GOOD, LIED };
+
+static size_t make_request(int stream, size_t size)
+{
+	static char fill[BIG], body[BIG + 512];
+	int n;
+
+	memset(fill, 'x', size);
+	fill[size] = '\0';
+	n = snprintf(body, sizeof(body), "{\"model\":\"m\",\"max_tokens\":9,"
+	    "\"stream\":%s,\"messages\":[{\"role\":\"user\",\"content\":"
+	    "\"%s\"}]}", stream ? "true" : "false", fill);
+	n = snprintf(request, sizeof(request), "POST /v1/messages HTTP/1.1\r\n"
+	    "Host: localhost\r\nConnection: close\r\nContent-Type: "
+	    "application/json\r\nContent-Length: %d\r\n\r\n%s", n, body);
+	return (size_t)n;
+}
+
+/* Sends and reads to the end; bytes of the answer. -1: it hung. */
+static long talk(size_t n)
+{
+	int64_t end = now_ms() + WAIT_MS;
+	struct pollfd p = { dial(proxy.port), 0, 0 };
+	size_t sent = 0, got = 0;
+	ssize_t k = 1;
+
+	while (p.fd >= 0 && k != 0 && got < ANSWER) {
+		p.events = sent < n ? POLLIN | POLLOUT : POLLIN;
+		if (now_ms() > end || poll(&p, 1, WAIT_MS) <= 0) {
+			close(p.fd);
+			return -1;
+		}
+		if (sent < n && p.revents & POLLOUT) {
+			k = send(p.fd, request + sent, n - sent, MSG_NOSIGNAL);
+			sent = k > 0 ? sent + (size_t)k : n;
+			k = 1;
+		}
+		if (!(p.revents & ~POLLOUT))
+			continue;
+		k = recv(p.fd, in_mem + got, ANSWER - got, 0);
+		if (k < 0 && errno == EAGAIN)
+			k = 1;
+		else
+			got += k > 0 ? (size_t)k : 0;
+		if (k < 0)
+			break;
+	}
+	if (p.fd >= 0)
+		close(p.fd);
+	in_mem[got] = '\0';
+	return (long)got;
+}
+
+static enum verdict judge(long got, int stream)
+{
+	static struct http_head h;
+	struct str in = { in_mem, got > 0 ? (size_t)got : 0 }, piece;
+	struct buf b = buf_on(body_mem, sizeof(body_mem));
+	size_t end = http_head_end(in, 0);
+	struct http_body body;
+	const char *why;
+	int r = OK, all;
+
+	if (!end || http_response(&h, str_head(in, end), 0, &why) != OK)
+		return LOST;
+	http_body_init(&body, &h);
+	in = str_from(in, end);
+	while (r == OK && in.n) {
+		r = http_body(&body, &in, &piece);
+		if (r != E_BAD)
+			buf_put(&b, piece);
+	}
+	if (h.status != 200)
+		return str_find(buf_str(&b), S("\"type\":\"error\"")) < b.n ||
+		    r != E_NONE ? REFUSED : LIED;
+	all = str_find(buf_str(&b), S("alpha ")) < b.n &&
+	    str_find(buf_str(&b), S("beta ")) < b.n &&
+	    str_find(buf_str(&b), S("omega")) < b.n;
+	if (r == E_NONE && str_find(buf_str(&b), stream ?
+	    S("event: message_stop") : S("\"stop_reason\":\"end_turn\"")) < b.n)
+		return all ? GOOD : LIED;
+	/* Cut off, or ended by an error event: it must not look finished. */
+	return str_find(buf_str(&b), S("message_stop")) < b.n && !all ? LIED :
+	    CUT;
+}
+
+static int descriptors(void)
+{
+	char path[64];
+	struct dirent *e;
+	int n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%ld/fd", (long)proxy.pid);
+	d = opendir(path);
+	while (d && (e = readdir(d)) != NULL)
+		n++;
+	if (d)
+		closedir(d);
+	return n;
+}
+
+static void round_of(const char *name, unsigned total, int harsh)
+{
+	unsigned seen[LIED + 1] = { 0 }, i, hung = 0;
+	struct timespec nap = { 0, 300000000 };
+	int before = descriptors(), after;
+	enum verdict v;
+	long got;
+
+	counts->mild = counts->harsh = 0;
+	for (i = 0; i < total; i++) {
+		got = talk(make_request(i & 1, i % 10 == 9 ? BIG - 1 : 10));
+		hung += got < 0;
+		v = judge(got, i & 1);
+		seen[v]++;
+		if ((!harsh && v != GOOD) || v == LIED || got < 0)
+			printf("%s, %u: %ld bytes: %.300s\n", name, i, got,
+			    in_mem);
+		if (!started_alive(&proxy) || hung == HUNG_MAX)
+			break;
+	}
+	printf("%s: %lu interrupted, %lu failed; %u whole, %u refused, %u cut, "
+	    "%u lost\n", name, (unsigned long)counts->mild,
+	    (unsigned long)counts->harsh, seen[GOOD], seen[REFUSED],
+	    seen[CUT], seen[LOST]);
+	T(counts->mild > total, "%s: faults are made", name);
+	T_INT(hung, 0, "%s: none hangs", name);
+	T_INT(seen[LIED], 0, "%s: none looks finished that isn't", name);
+	if (!harsh)
+		T_INT(seen[GOOD], total, "%s: nobody notices", name);
+	else
+		T(counts->harsh > 20 && seen[GOOD] > total / 2,
+		    "%s: most go well all the same", name);
+	T(started_alive(&proxy), "%s: the program lives", name);
+	nanosleep(&nap, NULL);
+	after = descriptors();
+	/* Connections to the upstream may rest in the pool. */
+	T(after <= before + 3, "%s: descriptors, %d before, %d after", name,
+	    before, after);
+}
+
+static int build_shim(const char *shim)
+{
+	char command[512];
+	const char *cc = getenv("CC");
+
+	snprintf(command, sizeof(command), "%s -shared -fPIC -O1 -o %s "
+	    "tests/live/fault_shim.c", cc && *cc ? cc : "cc", shim);
+	return system(command) == 0;
+}
+
+static void run(const char *binary, const char *shim, const char *file,
+    unsigned long seed, int harsh)
+{
+	char preload[96], faults[64], count[96], url[64];
+	const char *settings[] = { preload, faults, count, url,
+		"OPENAI_MODEL=m", "KEEPALIVE_TIMEOUT=2", NULL };
+
+	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s", shim);
+	snprintf(count, sizeof(count), "FAULT_COUNT=%s", file);
+	snprintf(url, sizeof(url), "OPENAI_BASE_URL=http://127.0.0.1:%d/v1",
+	    upstream_port);
+	snprintf(faults, sizeof(faults), "FAULTS=%lu %d %d", seed, harsh ?
+	    RATE_HARSH : RATE_MILD, harsh);
+	if (!T(start(&proxy, binary, settings), "it starts"))
+		return;
+	round_of(harsh ? "harsh" : "mild", harsh ? HARSH : MILD, harsh);
+	T(stop(&proxy, 0), "SIGTERM ends it with status 0");
+}
+
+int main(int argc, char **argv)
+{
+	static char dir[] = "/tmp/claudecodex-faults-XXXXXX";
+	const char *binary = argc > 1 ? argv[1] : "build/claudecodex";
+	unsigned long seed = argc > 2 ? strtoul(argv[2], NULL, 10) :
+	    (unsigned long)now_ms();
+	char shim[64], file[64];
+	struct counts zero = { 0, 0 };
+	int fd;
+
+	if (getenv("SANITIZE") || getenv("RUN")) {
+		t_skip("faults: this build brings calls of its own");
+		T(1, "nothing to run");
+		return t_done("faults");
+	}
+	if (!mkdtemp(dir))
+		return 1;
+	snprintf(shim, sizeof(shim), "%s/shim.so", dir);
+	snprintf(file, sizeof(file), "%s/count", dir);
+	fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, &zero, sizeof(zero)) != sizeof(zero))
+		return 1;
+	counts = mmap(NULL, sizeof(*counts), PROT_READ | PROT_WRITE,
+	    MAP_SHARED, fd, 0);
+	if (T(counts != MAP_FAILED && build_shim(shim), "the shim is built")) {
+		printf("seed %lu\n", seed);
+		upstream_start();
+		run(binary, shim, file, seed, 0);
+		run(binary, shim, file, seed + 1, 1);
+		kill(upstream, SIGKILL);
+	}
+	remove_files(dir);
+	return t_done("faults");
+}
