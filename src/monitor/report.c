@@ -487,13 +487,15 @@ static int write_html(struct report *r, struct str text, const char *path)
 
 int command_report(const struct command_input *in)
 {
-	static struct report r;
+	struct report *r = command_memory(sizeof *r);
 	struct args a = { in->argc, in->argv, 0 };
 	const char *arg, *path = NULL;
 	struct str text;
 	int html = 0;
 
-	term_open(&r.out, 1, in);
+	if (!r)
+		return command_fail(S("no memory"), S(""));
+	term_open(&r->out, 1, in);
 	while ((arg = args_next(&a)) != NULL) {
 		if (strcmp(arg, "--html") == 0)
 			html = 1;
@@ -505,10 +507,10 @@ int command_report(const struct command_input *in)
 	}
 	if (!path)
 		return command_fail(S("report [--html] FILE"), S(""));
-	r.parse = command_memory(PARSE);
-	if (!r.parse)
+	r->parse = command_memory(PARSE);
+	if (!r->parse)
 		return command_fail(S("no memory"), S(""));
 	if (command_map(path, &text) != OK)
 		return 1;
-	return html ? write_html(&r, text, path) : tell(&r, text);
+	return html ? write_html(r, text, path) : tell(r, text);
 }

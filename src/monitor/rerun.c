@@ -326,7 +326,6 @@ static int usage(const char *arg)
 int command_replay(const struct command_input *in)
 {
 	static struct rerun r;
-	static struct monitor m;
 	struct args a = { in->argc, in->argv, 0 };
 	const char *arg, *v, *path = NULL;
 	uint64_t lines = 0, damaged = 0, n, most = MOST;
@@ -363,9 +362,10 @@ int command_replay(const struct command_input *in)
 	r.memory = command_memory(MEMORY);
 	if (command_map(path, &text) != OK)
 		return 1;
-	r.m = &m;
-	m.journal = command_load(text, &lines, &damaged);
-	if (!r.memory || !m.journal)
+	r.m = command_memory(sizeof *r.m);
+	if (r.m)
+		r.m->journal = command_load(text, &lines, &damaged);
+	if (!r.memory || !r.m || !r.m->journal)
 		return command_fail(S("no memory for "), str_of(path));
 	if (damaged)
 		command_fail(S("damaged lines were passed over"), S(""));

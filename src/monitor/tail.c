@@ -458,21 +458,23 @@ static int64_t until_of(const struct tail *t)
 static int tail_proxy(struct tail *t, const struct command_input *in,
     int from_now)
 {
-	static struct follow f;
+	struct follow *f = command_memory(sizeof *f);
 	struct sse_event ev;
 	int r;
 
-	if (follow_open(&f, in, command_port(in)) != OK)
+	if (!f)
+		return command_fail(S("no memory"), S(""));
+	if (follow_open(f, in, command_port(in)) != OK)
 		return command_fail(S("MONITOR_TOKEN holds control bytes"),
 		    S(""));
-	f.from_now = from_now;
+	f->from_now = from_now;
 	while (!t->out.gone) {
-		r = follow_next(&f, until_of(t), &ev);
+		r = follow_next(f, until_of(t), &ev);
 		if (r == E_NONE)
 			break;
 		if (r == E_FAULT)
-			return command_fail((struct str){ f.fault,
-			    f.nfault }, S(""));
+			return command_fail((struct str){ f->fault,
+			    f->nfault }, S(""));
 		if (r == OK && ev.event.n == 0)
 			take_line(t, ev.data);
 		else if (r == OK && str_eq(ev.event, S("delta")) && !t->json)
@@ -480,8 +482,8 @@ static int tail_proxy(struct tail *t, const struct command_input *in,
 		else if (r == OK && str_eq(ev.event, S("gap")) && !from_now)
 			term_say(&t->out, YELLOW,
 			    S("-- older lines are not kept --\n"));
-		if (f.fd < 0 && !f.told && f.retry_at) {
-			f.told = 1;
+		if (f->fd < 0 && !f->told && f->retry_at) {
+			f->told = 1;
 			command_fail(S("no proxy answers on this port yet; "
 			    "waiting (SERVER_PORT)"), S(""));
 		}

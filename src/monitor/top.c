@@ -284,7 +284,7 @@ static int told_to_end(void)
 
 int command_top(const struct command_input *in)
 {
-	static struct top t;
+	struct top *t = command_memory(sizeof *t);
 	struct sse_event ev;
 	int r = OK;
 
@@ -294,24 +294,26 @@ int command_top(const struct command_input *in)
 	if (!isatty(0) || !isatty(1))
 		return command_fail(S("top needs a terminal; tail doesn't"),
 		    S(""));
-	term_open(&t.out, 1, in);
-	if (follow_open(&t.f, in, command_port(in)) != OK)
+	if (!t)
+		return command_fail(S("no memory"), S(""));
+	term_open(&t->out, 1, in);
+	if (follow_open(&t->f, in, command_port(in)) != OK)
 		return command_fail(S("MONITOR_TOKEN holds control bytes"),
 		    S(""));
-	t.f.from_now = 1;
-	take_screen(&t);
-	while (!t.out.gone && r != E_NONE && r != E_FAULT && !told_to_end()) {
-		r = follow_next(&t.f, t.drawn + DRAW_MS, &ev);
+	t->f.from_now = 1;
+	take_screen(t);
+	while (!t->out.gone && r != E_NONE && r != E_FAULT && !told_to_end()) {
+		r = follow_next(&t->f, t->drawn + DRAW_MS, &ev);
 		if (r == OK && ev.event.n == 0)
-			take_line(&t, ev.data);
+			take_line(t, ev.data);
 		else if (r == OK && str_eq(ev.event, S("delta")))
-			take_delta(&t, ev.data);
+			take_delta(t, ev.data);
 		else if (r == OK && str_eq(ev.event, S("stat")))
-			take_stat(&t, ev.data);
-		if (loop_now() >= t.drawn + DRAW_MS)
-			draw(&t);
+			take_stat(t, ev.data);
+		if (loop_now() >= t->drawn + DRAW_MS)
+			draw(t);
 	}
-	give_screen(&t);
-	return r == E_FAULT ? command_fail((struct str){ t.f.fault,
-	    t.f.nfault }, S("")) : 0;
+	give_screen(t);
+	return r == E_FAULT ? command_fail((struct str){ t->f.fault,
+	    t->f.nfault }, S("")) : 0;
 }
