@@ -460,14 +460,17 @@ static int tell(struct report *r, struct str text)
 static int write_html(struct report *r, struct str text, const char *path)
 {
 	char *m = command_memory(HTML);
-	struct arena a = { m, m + HTML / 3 };
+	struct arena a;
 	struct page pg;
 	struct buf b;
 	int k = OK;
 
+	if (!m)
+		return command_fail(S("no memory for "), str_of(path));
+	a = (struct arena){ m, m + HTML / 3 };
 	memset(&pg, 0, sizeof pg);
 	pg.j = command_load(text, &r->lines, &r->damaged);
-	if (!m || !pg.j || page_html_begin(&pg, &a) != OK)
+	if (!pg.j || page_html_begin(&pg, &a) != OK)
 		return command_fail(S("no memory for "), str_of(path));
 	pg.name = str_of(path);
 	pg.end = journal_next(pg.j);
