@@ -29,7 +29,7 @@ HARDEN ?= $(foreach f,$(WISH),$(call ok,$f)) -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE
 HARDEN := $(HARDEN)
 LINKFLAGS = $(filter -pie -Wl%,$(HARDEN)) $(LDFLAGS)
 COMPILE = $(CC) $(STD) $(WARN) $(filter-out $(LINKFLAGS),$(HARDEN)) \
-	$(CPPFLAGS) $(CFLAGS) -MMD -MP
+	$(CPPFLAGS) $(CFLAGS) $(SPEED) -MMD -MP
 JSMN = -isystem vendor/jsmn
 BEARSSL = -isystem vendor/bearssl/inc
 BEARSSL_A ?= $(B)/libbearssl.a
@@ -81,11 +81,18 @@ $(B)/libclaudecodex.a: $(PURE)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $(PURE)
 
+# Where the time of a request goes is built for speed in small programs too.
+HOT = base/% wire/% core/% backend/openai_decode.o backend/openai_chunk.o \
+	backend/openai_text.o backend/openai_messages.o monitor/blob.o \
+	monitor/redact.o monitor/live.o proxy/client.o proxy/exchange.o \
+	proxy/serve.o net/loop.o net/sock.o net/tls.o
+$(filter $(HOT:%=$(B)/obj/%),$(OBJ)): private SPEED = $(if $(findstring -Os,$(CFLAGS)),-O2)
+
 static: ## build/static/claudecodex: one stripped file without dependencies; musl
 	@command -v $(MUSL_CC) >/dev/null || { echo "make static needs" \
 		"$(MUSL_CC): on Debian it is in the package musl-tools"; exit 1; }
 	$(SUBMAKE) all B=$(B)/static CC=$(MUSL_CC) HARDEN=-fstack-protector-strong \
-		CFLAGS='-O2 -ffunction-sections -fdata-sections -fno-pie' \
+		CFLAGS='-Os -ffunction-sections -fdata-sections -fno-pie -fno-asynchronous-unwind-tables' \
 		LDFLAGS='-static -no-pie -s -Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack'
 	@size $(B)/static/claudecodex
 
