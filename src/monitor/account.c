@@ -54,7 +54,7 @@ static void brief(struct label *l, struct str input, struct arena scratch)
 static void read_call(struct record *r, size_t i, struct arena scratch)
 {
 	const struct live_block *k = &r->mon->journal->live[r->slot].block[i];
-	struct record_call *c = &r->called[r->ncalled++];
+	struct record_call *c = &r->mon->called[r->ncalled++];
 	struct jstr raw = { live_text(r->mon->journal, r->slot, i) };
 	struct str input = raw.raw.n ? json_text(&scratch, raw) : S("{}");
 	struct buf b;

@@ -155,21 +155,21 @@ static void check_calls(struct record *r)
 	size_t i;
 
 	for (i = 0; i < r->ncalled; i++) {
-		if (r->called[i].broken && r->outcome == OUTCOME_DONE &&
+		if (r->mon->called[i].broken && r->outcome == OUTCOME_DONE &&
 		    r->stop != STOP_MAX_TOKENS) {
 			metrics_call(&r->mon->metrics,
-			    label_str(&r->called[i].name), 1);
+			    label_str(&r->mon->called[i].name), 1);
 			ALERT(r->mon, r, "bad_tool_json", 1,
-			    label_str(&r->called[i].name),
+			    label_str(&r->mon->called[i].name),
 			    S(": arguments that are no JSON"));
 		}
 		if (c && r->goes_on && r->outcome == OUTCOME_DONE)
-			count_call(r, &r->called[i]);
+			count_call(r, &r->mon->called[i]);
 	}
 	if (r->stop == STOP_MAX_TOKENS && r->ncalled &&
-	    r->called[r->ncalled - 1].broken)
+	    r->mon->called[r->ncalled - 1].broken)
 		ALERT(r->mon, r, "truncated", 1,
-		    label_str(&r->called[r->ncalled - 1].name),
+		    label_str(&r->mon->called[r->ncalled - 1].name),
 		    S(": max_tokens reached inside the call"));
 }
 
@@ -259,8 +259,8 @@ static void keep_calls(struct record *r)
 	memset(c->call, 0, sizeof c->call);
 	c->ncalls = r->ncalled < CONV_CALLS ? r->ncalled : CONV_CALLS;
 	for (i = 0; i < c->ncalls; i++) {
-		c->call[i].id = journal_hash(label_str(&r->called[i].call));
-		c->call[i].hash = r->called[i].hash;
+		c->call[i].id = journal_hash(label_str(&r->mon->called[i].call));
+		c->call[i].hash = r->mon->called[i].hash;
 	}
 }
 

@@ -121,50 +121,80 @@ static struct str role_name(enum role role)
 	    S("assistant") : S("system");
 }
 
-void blob_message(struct sha16 *out, const struct message *m,
+/* 1: that sum of bytes has a name already. */
+static int named(struct quick *q, struct sha16 *out, uint64_t sum,
+    struct sha16 **place)
+{
+	int known;
+
+	*place = quick_name(q, sum, &known);
+	if (known)
+		*out = **place;
+	return known;
+}
+
+void blob_message(struct quick *q, struct sha16 *out, const struct message *m,
     struct arena scratch)
 {
+	struct sha16 *place;
 	struct sha256 h;
 	size_t i;
 
-	sha256_init(&h);
+	if (named(q, out, quick_sum(q, 'm', json_raw(m->json)), &place))
+		return;
+	sha256_init_as(&h, &q->warm);
 	feed(&h, 'm', role_name(m->role));
 	for (i = 0; i < m->n; i++)
 		feed_block(&h, &m->blocks[i], scratch);
 	name(out, &h);
+	*place = *out;
 }
 
-void blob_block(struct sha16 *out, const struct block *b,
+void blob_block(struct quick *q, struct sha16 *out, const struct block *b,
     struct arena scratch)
 {
+	struct str raw = json_type(b->json) == JSON_ABSENT ? b->text.raw :
+	    json_raw(b->json);
+	struct sha16 *place;
 	struct sha256 h;
 
-	sha256_init(&h);
+	if (named(q, out, quick_sum(q, 's', raw), &place))
+		return;
+	sha256_init_as(&h, &q->warm);
 	feed(&h, 's', S(""));
 	feed_block(&h, b, scratch);
 	name(out, &h);
+	*place = *out;
 }
 
-void blob_tools(struct sha16 *out, const struct request *q)
+void blob_tools(struct quick *q, struct sha16 *out, const struct request *r)
 {
+	struct sha16 *place;
 	struct sha256 h;
+	uint64_t sum = 'o';
 	size_t i;
 
-	sha256_init(&h);
+	for (i = 0; i < r->ntools; i++)
+		sum = quick_sum(q, sum, json_raw(r->tools[i].json));
+	if (named(q, out, sum, &place))
+		return;
+	sha256_init_as(&h, &q->warm);
 	feed(&h, 'o', S(""));
-	for (i = 0; i < q->ntools; i++) {
+	for (i = 0; i < r->ntools; i++) {
 		feed(&h, 'O', S(""));
-		feed_members(&h, q->tools[i].json);
+		feed_members(&h, r->tools[i].json);
 	}
 	name(out, &h);
+	*place = *out;
 }
 
-void blob_bytes(struct sha16 *out, const struct str *parts, size_t n)
+void blob_bytes(const struct quick *q, struct sha16 *out,
+    const struct str *parts, size_t n)
 {
 	struct sha256 h;
 	size_t i;
 
-	sha256_init(&h);
+	sha256_init_as(&h, &q->warm);
 	for (i = 0; i < n; i++)
 		sha256_add(&h, parts[i]);
 	name(out, &h);
@@ -200,6 +230,7 @@ void blob_put(struct buf *b, const struct sha16 *s)
 struct out {
 	struct redact r;
 	struct buf *b;
+	const struct quick *quick;
 };
 
 static void put(struct out *o, struct str s)
@@ -249,7 +280,7 @@ static void put_opaque(struct out *o, struct str what, struct str data,
 	struct buf b = buf_on(text, sizeof text);
 	struct sha16 sha;
 
-	blob_bytes(&sha, &data, 1);
+	blob_bytes(o->quick, &sha, &data, 1);
 	buf_put(&b, S("\"["));
 	json_escape(&b, str_head(what, 64));
 	buf_chr(&b, ' ');
@@ -358,6 +389,7 @@ static void begin(struct journal *j, struct out *o, const struct sha16 *sha,
 	journal_private(j);
 	journal_put_key(j, "data");
 	redact_begin(&o->r, &j->redact);
+	o->quick = &j->quick;
 }
 
 /* Ends it. A text too long for a line is there with its beginning. */
@@ -492,7 +524,7 @@ static size_t name_answer(struct journal *j, struct sha16 *sha, size_t slot,
 	struct sha256 h;
 	size_t i, bytes = 0;
 
-	sha256_init(&h);
+	sha256_init_as(&h, &j->quick.warm);
 	feed(&h, 'm', S("assistant"));
 	for (i = 0; i < l->nblocks; i++) {
 		k = &l->block[i];

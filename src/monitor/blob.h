@@ -12,12 +12,35 @@ struct sha16 {
 	unsigned char b[16];
 };
 
-void blob_message(struct sha16 *out, const struct message *m,
+enum { QUICK_KEYS = 64 };
+
+struct seen {
+	uint64_t sum;
+	struct sha16 name;
+};
+
+/* quick.c: names by a fast sum of the bytes they were made from. */
+struct quick {
+	uint32_t key[QUICK_KEYS];
+	uint64_t mix;
+	struct seen *seen;
+	struct sha256 warm;	/* knows the CPU */
+};
+
+int quick_open(struct quick *q);
+/* Goes on from h, 0 at first. */
+uint64_t quick_sum(const struct quick *q, uint64_t h, struct str s);
+/* Where the name for that sum is (known), or is to be put. */
+struct sha16 *quick_name(struct quick *q, uint64_t sum, int *known);
+
+/* Bytes that had a name before keep it, without being hashed again. */
+void blob_message(struct quick *q, struct sha16 *out, const struct message *m,
     struct arena scratch);
-void blob_block(struct sha16 *out, const struct block *b,
+void blob_block(struct quick *q, struct sha16 *out, const struct block *b,
     struct arena scratch);
-void blob_tools(struct sha16 *out, const struct request *q);
-void blob_bytes(struct sha16 *out, const struct str *parts, size_t n);
+void blob_tools(struct quick *q, struct sha16 *out, const struct request *r);
+void blob_bytes(const struct quick *q, struct sha16 *out,
+    const struct str *parts, size_t n);
 
 struct str blob_hex(const struct sha16 *s, char out[JOURNAL_SHA]);
 uint64_t blob_key(const struct sha16 *s);

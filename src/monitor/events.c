@@ -13,6 +13,7 @@ enum {
 	SERVERS_MAX = 16,	/* MCP servers told apart */
 	TIMES_MAX = 32,		/* durations the client reports at most */
 	PREVIEW_MAX = 160,
+	BODY_HASHED = 8192,	/* of an upstream's request */
 	PROMPT_ID = 64
 };
 
@@ -59,19 +60,21 @@ static struct str prompt_of(const struct facts *f)
 
 /* Names of everything. System blocks are told apart from the attribution
  * block on; it is left out of what is compared. */
-static void gather(struct facts *f, struct arena *scratch)
+static void gather(struct facts *f, struct quick *names,
+    struct arena *scratch)
 {
 	const struct request *q = f->q;
 	size_t i;
 
 	f->sha = arena_array(scratch, q->nmessages, sizeof *f->sha);
 	for (i = 0; f->sha && i < q->nmessages; i++)
-		blob_message(&f->sha[i], &q->messages[i], *scratch);
+		blob_message(names, &f->sha[i], &q->messages[i],
+		    *scratch);
 	for (i = 0; i < q->nsystem && f->nsystem < SYSTEM_MAX; i++)
 		if (!is_attribution(&q->system[i]))
-			blob_block(&f->system[f->nsystem++], &q->system[i],
-			    *scratch);
-	blob_tools(&f->tools, q);
+			blob_block(names, &f->system[f->nsystem++],
+			    &q->system[i], *scratch);
+	blob_tools(names, &f->tools, q);
 	f->first_text = recognise_text(recognise_first_text(q), *scratch);
 	f->prompt_id = prompt_of(f);
 	f->prompt = f->prompt_id.n ? journal_hash(f->prompt_id) | 1 : 0;
@@ -97,7 +100,7 @@ static void write_blobs(struct record *r, const struct facts *f,
 	size_t i;
 
 	for (i = 0; i < q->nsystem && i < SYSTEM_MAX; i++) {
-		blob_block(&system[i], &q->system[i], scratch);
+		blob_block(&j->quick, &system[i], &q->system[i], scratch);
 		blob_write_system(j, &system[i], &q->system[i], session);
 	}
 	if (q->ntools)
@@ -544,7 +547,6 @@ static void keep_client(struct record *r, const struct facts *f)
 		return;
 	raw_head(j, r->slot, RAW_CLIENT_REQUEST, buf_str(&b));
 	raw_add(j, r->slot, RAW_CLIENT_REQUEST, f->body);
-	raw_end(j, r->slot, RAW_CLIENT_REQUEST);
 }
 
 static void is_compacted(struct record *r, const struct facts *f)
@@ -583,7 +585,7 @@ void events_request(struct record *r, const struct record_source *from)
 	r->window_1m = str_find(http_field(f.head, S("anthropic-beta")),
 	    S("context-1m")) < http_field(f.head, S("anthropic-beta")).n;
 	writer_segment(j, r->arrived);
-	gather(&f, &scratch);
+	gather(&f, &j->quick, &scratch);
 	count_retry(r, &f);
 	is_compacted(r, &f);
 	recognise_request(r, &f);
@@ -673,7 +675,6 @@ void record_upstream(struct record *r, const struct record_sent *s)
 	raw_head(j, r->slot, RAW_UPSTREAM_REQUEST, s->head);
 	for (i = 0; i < s->nbody; i++)
 		raw_add(j, r->slot, RAW_UPSTREAM_REQUEST, s->body[i]);
-	raw_end(j, r->slot, RAW_UPSTREAM_REQUEST);
 	r->provider = provider_name(s);
 	target = str_from(s->head, str_chr(s->head, ' ') + 1);
 	target = str_head(target, str_chr(target, ' '));
@@ -688,12 +689,14 @@ void record_upstream(struct record *r, const struct record_sent *s)
 		journal_put_null(j, "server.port");
 	journal_put_text(j, "url.path", target.n ? target : absent);
 	journal_put_text(j, "cdx.model.served", or_null(&r->served));
-	blob_bytes(&sha, s->body, s->nbody);
-	journal_put_key(j, "cdx.body_sha");
-	if (s->nbody)
+	/* A large body costs more to hash than to send. */
+	if (s->nbody && s->bytes <= BODY_HASHED) {
+		blob_bytes(&j->quick, &sha, s->body, s->nbody);
+		journal_put_key(j, "cdx.body_sha");
 		blob_put(&j->line, &sha);
-	else
-		buf_put(&j->line, S("null"));
+	} else {
+		journal_put_null(j, "cdx.body_sha");
+	}
 	journal_put_int(j, "cdx.body_bytes", (int64_t)s->bytes);
 	put_notes(j, r->notes);
 	journal_put_text(j, "cdx.upstream.backend", s->backend);
@@ -922,7 +925,7 @@ static void put_times(struct record *r)
 static void put_calls(struct record *r)
 {
 	struct journal *j = r->mon->journal;
-	const struct record_call *c = r->called;
+	const struct record_call *c = r->mon->called;
 	struct buf *b = &j->line;
 	char hex[16];
 	size_t i, k;
@@ -1008,8 +1011,9 @@ static void write_again(struct record *r, struct arena scratch)
 
 	f.sha = arena_array(&scratch, r->req->nmessages, sizeof *f.sha);
 	for (i = 0; f.sha && i < r->req->nmessages; i++)
-		blob_message(&f.sha[i], &r->req->messages[i], scratch);
-	blob_tools(&f.tools, r->req);
+		blob_message(&r->mon->journal->quick, &f.sha[i],
+		    &r->req->messages[i], scratch);
+	blob_tools(&r->mon->journal->quick, &f.tools, r->req);
 	write_blobs(r, &f, system, scratch);
 }
 
@@ -1034,8 +1038,6 @@ void events_response(struct record *r)
 	if (j->failed && j->opt.bodies == LOG_BODIES_ERRORS)
 		write_again(r, scratch);
 	account(r);
-	raw_end(j, r->slot, RAW_UPSTREAM_RESPONSE);
-	raw_end(j, r->slot, RAW_CLIENT_RESPONSE);
 	put_response(r, said == OK ? &sha : NULL);
 	if (said == OK)
 		preview_answer(r);

@@ -3,7 +3,7 @@
  *	journal.c	lines: the ring and its index, begin and end
  *	live.c		answers in flight
  *	raw.c		exact bytes
- *	blob.c		contents by name
+ *	blob.c		contents by name; quick.c finds it without hashing
  *	writer.c	to the file; scribe.c is the child that writes it
  *	load.c		reads a file; restore.c puts its end into the ring
  *
@@ -11,6 +11,7 @@
 #ifndef JOURNAL_OWN_H
 #define JOURNAL_OWN_H
 
+#include "blob.h"
 #include "journal.h"
 #include "redact.h"
 #include "writer.h"
@@ -78,6 +79,7 @@ struct journal {
 	int failed;		/* what is written belongs to a failed request:
 				 * LOG_BODIES=errors keeps it */
 	struct redact_set redact;
+	struct quick quick;
 	char *live_bytes;	/* live_size for each slot */
 	size_t live_size;
 	struct live *live;
@@ -125,13 +127,12 @@ void live_sign(struct journal *j, size_t slot, struct jstr signature);
 void live_end(struct journal *j, size_t slot);
 
 /* raw.c: a slot goes on to another request; a head, which begins a side (anew,
- * with another attempt); its content; the end of that. */
+ * with another attempt); its content. */
 int raw_map(struct journal *j);
 void raw_begin(struct journal *j, size_t slot, struct str id);
 void raw_head(struct journal *j, size_t slot, enum raw_side side,
     struct str head);
 void raw_add(struct journal *j, size_t slot, enum raw_side side,
     struct str text);
-void raw_end(struct journal *j, size_t slot, enum raw_side side);
 
 #endif

@@ -21,6 +21,7 @@ void record_begin(struct record *r, const struct record_source *from)
 	events_request(r, from);
 	if (m->journal && r->req && r->slot < m->opt.slots)
 		m->in_flight[r->slot] = r;
+	m->open++;
 }
 
 void record_end(struct record *r)
@@ -37,6 +38,7 @@ void record_end(struct record *r)
 	events_response(r);
 	if (m->journal && r->slot < m->opt.slots)
 		m->in_flight[r->slot] = NULL;
+	m->open -= m->open > 0;
 }
 
 uint64_t monitor_dropped(const struct monitor *m)

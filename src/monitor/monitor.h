@@ -105,8 +105,7 @@ struct record {
 	struct str provider;		/* OpenTelemetry's name; lives on */
 	int64_t cost, miss_cost;	/* 10^-12 USD; -1: not known */
 	const char *price_date;
-	size_t ncalled;
-	struct record_call called[RECORD_CALLS_MAX];
+	size_t ncalled;			/* of monitor.called, at the end */
 	const struct notes *notes;	/* NULL: none */
 	struct fault fault;		/* status 0: none */
 };
@@ -134,7 +133,10 @@ struct monitor {
 	struct journal *journal;	/* NULL: no memory for it */
 	struct recogniser *recogniser;	/* not NULL when journal isn't */
 	struct prices *prices;
+	struct record_call called[RECORD_CALLS_MAX];	/* of the answer that
+					 * ends now */
 	struct record **in_flight;	/* by slot; NULL: none */
+	size_t open;			/* how many there are */
 	uint64_t alerts;
 	int64_t error_at[3];		/* upstream errors, the newest last */
 	int64_t hour_began, hour_cost;
@@ -161,10 +163,10 @@ void monitor_close(struct monitor *m);
 uint64_t monitor_dropped(const struct monitor *m);
 /* For the loop: the journal's way to the disk (-1: none), and what is due by
  * time alone. monitor_turn, once a turn, returns when it wants to be called at
- * the latest, as loop_now(). */
+ * the latest, as loop_now(). readable: select found monitor_fd so. */
 int monitor_fd(const struct monitor *m);
 unsigned monitor_want(const struct monitor *m);
-int64_t monitor_turn(struct monitor *m, int64_t now);
+int64_t monitor_turn(struct monitor *m, int64_t now, int readable);
 
 void record_init(struct record *r, struct monitor *m);
 /* The request's class by its headers and body (spec of sessions and side

@@ -1,8 +1,10 @@
 /* raw.c -- exact bytes of both sides, the newest few megabytes of them.
  *
- * A ring of pieces: whose they are, which side, head or content. Secrets are
- * masked before a piece is stored, across the cuts between pieces. A request
- * whose first piece has left the ring is gone as a whole.
+ * A ring of pieces: whose they are, which side, head or content. It lives in
+ * memory alone and is read through journal_raw alone. Keys in heads are masked
+ * before they are stored, secrets in contents on their way out: masking all of
+ * both bodies of each request would cost more than serving it. A request whose
+ * first piece has left the ring is gone as a whole.
  *
  * SPDX-License-Identifier: MIT */
 #include "journal_own.h"
@@ -10,7 +12,7 @@
 enum {
 	PIECE_FOR = 1024,	/* an entry for so many bytes of ring */
 	PART_MAX = 4,		/* a fourth of the ring is the most a side gets */
-	STEP = 32768		/* masked at a time */
+	HEAD_BYTES = 32768
 };
 
 struct raw_entry {
@@ -21,7 +23,6 @@ struct raw_entry {
 
 struct raw_slot {
 	uint64_t key;
-	struct redact redact[RAW_SIDES];
 	uint64_t kept[RAW_SIDES];
 	unsigned char begun[RAW_SIDES], cut[RAW_SIDES];
 };
@@ -57,6 +58,7 @@ static void store(struct journal *j, struct raw_slot *s, enum raw_side side,
 	uint64_t size = j->opt.raw, at = j->raw_head % size, pos;
 	struct raw_entry *e;
 
+	/* An empty content is worth an entry: it is known to be empty. */
 	if (text.n == 0 && s->begun[side] > (head ? 0 : 1))
 		return;
 	pos = size - at < text.n ? j->raw_head + size - at : j->raw_head;
@@ -110,35 +112,12 @@ void raw_head(struct journal *j, size_t slot, enum raw_side side,
 	/* Another attempt takes the place of the one before. */
 	s->begun[side] = s->cut[side] = 0;
 	s->kept[side] = 0;
-	redact_begin(&s->redact[side], &j->redact);
-	redact_head(&j->redact, scratch(j), str_head(head, STEP));
+	redact_head(&j->redact, scratch(j), str_head(head, HEAD_BYTES));
 	store(j, s, side, 1, buf_str(&j->text));
 }
 
 void raw_add(struct journal *j, size_t slot, enum raw_side side,
     struct str text)
-{
-	struct raw_slot *s;
-	struct str one;
-
-	if (!j->opt.raw || slot >= j->opt.slots)
-		return;
-	s = &j->raw_slot[slot];
-	if (s->begun[side] == 0)
-		return;
-	while (text.n && !s->cut[side]) {
-		one = str_head(text, STEP);
-		text = str_from(text, one.n);
-		redact_put(&s->redact[side], scratch(j), one);
-		s->kept[side] += j->text.n;
-		if (s->kept[side] > j->opt.raw / PART_MAX)
-			cut(j, s, side);
-		else
-			store(j, s, side, 0, buf_str(&j->text));
-	}
-}
-
-void raw_end(struct journal *j, size_t slot, enum raw_side side)
 {
 	struct raw_slot *s;
 
@@ -147,8 +126,11 @@ void raw_end(struct journal *j, size_t slot, enum raw_side side)
 	s = &j->raw_slot[slot];
 	if (s->begun[side] == 0 || s->cut[side])
 		return;
-	redact_end(&s->redact[side], scratch(j));
-	store(j, s, side, 0, buf_str(&j->text));
+	s->kept[side] += text.n;
+	if (s->kept[side] > j->opt.raw / PART_MAX)
+		cut(j, s, side);
+	else
+		store(j, s, side, 0, text);
 }
 
 /* ---- reading ---------------------------------------------------------- */
@@ -157,7 +139,9 @@ int journal_raw(const struct journal *j, struct str id, enum raw_side side,
     int head, struct buf *out)
 {
 	uint64_t key = journal_hash(id), i, from = 0;
+	struct redact_set set = j->redact;
 	const struct raw_entry *e;
+	struct redact r;
 	int is_cut = 0, found = 0;
 
 	if (!j->opt.raw)
@@ -171,14 +155,16 @@ int journal_raw(const struct journal *j, struct str id, enum raw_side side,
 			found = 1;
 		}
 	}
+	redact_begin(&r, &set);
 	for (i = from; found && i < j->raw_next; i++) {
 		e = entry_of(j, i);
 		if (e->key != key || e->side != side ||
 		    e->head != (head != 0))
 			continue;
 		is_cut |= e->cut;
-		buf_put(out, (struct str){ j->raw + e->pos % j->opt.raw,
-		    e->n });
+		redact_put(&r, out, (struct str){ j->raw +
+		    e->pos % j->opt.raw, e->n });
 	}
+	redact_end(&r, out);
 	return !found ? E_NONE : out->full ? E_FULL : is_cut ? E_LIMIT : OK;
 }

@@ -133,7 +133,7 @@ static int rest(const struct scribe *s)
 }
 
 /* OK, or an errno. */
-static int try_line(struct scribe *s, struct file *f, const char *text,
+static int try_lines(struct scribe *s, struct file *f, const char *text,
     size_t n)
 {
 	ssize_t k;
@@ -149,19 +149,19 @@ static int try_line(struct scribe *s, struct file *f, const char *text,
 	}
 	if (k < 0)
 		return errno;
-	/* Half a line is taken back: the file stays readable. */
+	/* Half of it is taken back: the file stays readable. */
 	if (k > 0 && ftruncate(f->fd, (off_t)f->size) < 0)
 		f->size += (uint64_t)k;
 	return ENOSPC;
 }
 
-/* A whole line with its end, however long that takes. */
-static int put_line(struct scribe *s, struct file *f, char *text, size_t n)
+/* Whole lines, however long that takes. */
+static int put_lines(struct scribe *s, struct file *f, const char *text,
+    size_t n)
 {
 	int why;
 
-	text[n++] = '\n';
-	while ((why = try_line(s, f, text, n)) != OK) {
+	while ((why = try_lines(s, f, text, n)) != OK) {
 		/* The file may have been moved, or its disk taken away. */
 		close_file(f);
 		if (!s->news.fails)
@@ -174,7 +174,7 @@ static int put_line(struct scribe *s, struct file *f, char *text, size_t n)
 	return OK;
 }
 
-static int put_log(struct scribe *s, char *text, size_t n)
+static int put_log(struct scribe *s, const char *text, size_t n)
 {
 	int dir;
 
@@ -184,7 +184,7 @@ static int put_log(struct scribe *s, char *text, size_t n)
 		close_file(&s->log);
 		s->log.size = 0;
 	}
-	return put_line(s, &s->log, text, n);
+	return put_lines(s, &s->log, text, n);
 }
 
 /* ---- finished segments ------------------------------------------------ */
@@ -373,8 +373,8 @@ void scribe_run(const struct writer_options *o, int fd, char *text)
 	while (get(fd, (char *)&h, sizeof h) == OK && h.n < SCRIBE_MAX &&
 	    get(fd, text, h.n) == OK)
 		switch ((enum scribe_kind)h.kind) {
-		case SCRIBE_LINE:
-			if (put_line(&s, &s.line, text, h.n) != OK)
+		case SCRIBE_LINES:
+			if (put_lines(&s, &s.line, text, h.n) != OK)
 				return;
 			break;
 		case SCRIBE_LOG:

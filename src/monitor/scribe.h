@@ -9,8 +9,9 @@
 #include "writer.h"
 
 enum scribe_kind {
-	SCRIBE_LINE = 1,	/* into structured.jsonl */
-	SCRIBE_LOG,		/* into requests.log */
+	SCRIBE_LINES = 1,	/* whole ones with their ends, into
+				 * structured.jsonl */
+	SCRIBE_LOG,		/* the same into requests.log */
 	SCRIBE_ROTATE,		/* the segment's number, in decimal, is the next
 				 * one's: the current file is finished */
 	SCRIBE_REOPEN

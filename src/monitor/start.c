@@ -167,12 +167,14 @@ static void tend_files(struct monitor *m, int64_t now)
 	}
 }
 
-int64_t monitor_turn(struct monitor *m, int64_t now)
+int64_t monitor_turn(struct monitor *m, int64_t now, int readable)
 {
-	size_t i, open = 0;
+	int64_t wake;
+	size_t i;
 
 	if (!m->journal)
 		return LOOP_NEVER;
+	m->journal->writer.readable = readable;
 	tend_files(m, now);
 	if (now - m->tended >= TEND_MS) {
 		m->tended = now;
@@ -181,9 +183,9 @@ int64_t monitor_turn(struct monitor *m, int64_t now)
 				alerts_stall(m->in_flight[i], now);
 		alerts_dropped(m, now);
 	}
-	for (i = 0; i < m->opt.slots && !open; i++)
-		open = m->in_flight[i] != NULL;
-	return open || m->dropped_told != m->journal->dropped ||
-	    (m->opt.log_dir.n && m->journal->writer.fd < 0) ?
-	    m->tended + TEND_MS : LOOP_NEVER;
+	wake = writer_wake(m->journal);
+	if ((m->open || m->dropped_told != m->journal->dropped) &&
+	    m->tended + TEND_MS < wake)
+		wake = m->tended + TEND_MS;
+	return wake;
 }

@@ -17,8 +17,10 @@
 #include "scribe.h"
 
 enum {
-	FRAMES_MAX = 64,	/* a turn */
-	BYTES_MAX = 1 << 20,
+	FRAMES_MAX = 16,	/* a turn */
+	BATCH = 65536,		/* bytes of lines that leave together, */
+	FLUSH_MS = 20,		/* or after so long: a call of the system costs
+				 * more than a line */
 	AGAIN_MIN = 500, AGAIN_MAX = 30000,	/* ms between two children */
 	CLOSE_MS = 1000,
 	DAY_MS = 86400000
@@ -48,6 +50,7 @@ static void start(struct journal *j, int64_t now)
 	w->again = now + AGAIN_MAX;
 	w->fd = keeper_child(&w->keeper);
 	w->frame.n = w->sent = w->nin = 0;
+	w->blocked = 0;
 }
 
 static void lost_child(struct journal *j, int64_t now)
@@ -85,18 +88,19 @@ static void put_frame(struct writer *w, enum scribe_kind kind, struct str s)
 }
 
 /* A line as the file gets it. What LOG_BODIES keeps back stands at its end. */
-static void frame_line(struct journal *j, const struct entry *e)
+static void add_line(struct journal *j, const struct entry *e)
 {
+	struct buf *b = &j->writer.frame;
 	struct str text = { j->ring + e->pos % j->size, e->n };
-	struct str tail = S("");
 
 	if (e->closed && e->public < e->n - 1) {
-		text.n = e->public;
-		tail = e->kind == J_BLOB ? S(",\"data\":null}") : S("}");
+		buf_put(b, str_head(text, e->public));
+		buf_put(b, e->kind == J_BLOB ? S(",\"data\":null}\n") :
+		    S("}\n"));
+		return;
 	}
-	begin_frame(&j->writer, SCRIBE_LINE, text.n + tail.n);
-	buf_put(&j->writer.frame, text);
-	buf_put(&j->writer.frame, tail);
+	buf_put(b, text);
+	buf_chr(b, '\n');
 }
 
 static void frame_rotate(struct writer *w, uint64_t n)
@@ -108,15 +112,26 @@ static void frame_rotate(struct writer *w, uint64_t n)
 	put_frame(w, SCRIBE_ROTATE, buf_str(&b));
 }
 
-/* One of requests.log: its length in two bytes, then it. */
-static void frame_log(struct writer *w)
+/* As many lines as leave together; at least one, whatever its size. */
+static void frame_lines(struct journal *j)
 {
-	size_t n = (unsigned char)w->queue[0] |
-	    (size_t)(unsigned char)w->queue[1] << 8;
+	struct writer *w = &j->writer;
+	struct scribe_head h;
+	struct entry *e;
 
-	put_frame(w, SCRIBE_LOG, (struct str){ w->queue + 2, n });
-	w->nqueue -= n + 2;
-	memmove(w->queue, w->queue + n + 2, w->nqueue);
+	begin_frame(w, SCRIBE_LINES, 0);
+	while (w->seq < j->next) {
+		e = &j->entry[w->seq & (j->nentries - 1)];
+		if (e->rotates || (w->frame.n > sizeof h &&
+		    w->frame.n + e->n > BATCH))
+			break;
+		if (e->n)
+			add_line(j, e);
+		w->seq++;
+	}
+	h = (struct scribe_head){ SCRIBE_LINES,
+	    (uint32_t)(w->frame.n - sizeof h) };
+	memcpy(w->frame.p, &h, sizeof h);
 }
 
 /* Puts the next frame together. 0: there is none. */
@@ -126,27 +141,24 @@ static int next_frame(struct journal *j)
 	struct entry *e;
 
 	if (w->nqueue) {
-		frame_log(w);
+		put_frame(w, SCRIBE_LOG, (struct str){ w->queue, w->nqueue });
+		w->nqueue = 0;
 		return 1;
 	}
 	if (w->seq < j->first) {
 		j->dropped += j->next - w->seq;
 		w->seq = j->fresh = j->next;
 	}
-	while (w->seq < j->next) {
-		e = &j->entry[w->seq & (j->nentries - 1)];
-		if (e->rotates) {
-			e->rotates = 0;
-			frame_rotate(w, e->key);
-			return 1;
-		}
-		w->seq++;
-		if (e->n == 0)
-			continue;
-		frame_line(j, e);
-		return 1;
+	if (w->seq == j->next)
+		return 0;
+	e = &j->entry[w->seq & (j->nentries - 1)];
+	if (e->rotates) {
+		e->rotates = 0;
+		frame_rotate(w, e->key);
+	} else {
+		frame_lines(j);
 	}
-	return 0;
+	return 1;
 }
 
 /* ---- news ------------------------------------------------------------- */
@@ -202,12 +214,15 @@ int writer_fd(const struct journal *j)
 
 unsigned writer_want(const struct journal *j)
 {
+	return j->writer.fd < 0 ? 0 : WANT_READ | (j->writer.blocked ?
+	    WANT_WRITE : 0);
+}
+
+static int has_more(const struct journal *j)
+{
 	const struct writer *w = &j->writer;
 
-	if (w->fd < 0)
-		return 0;
-	return WANT_READ | (w->sent < w->frame.n || w->nqueue ||
-	    w->seq < j->next ? WANT_WRITE : 0);
+	return w->sent < w->frame.n || w->nqueue || w->seq < j->next;
 }
 
 /* 1: more could go. */
@@ -220,17 +235,29 @@ static int send_some(struct journal *j)
 	if (w->sent == w->frame.n && !next_frame(j))
 		return 0;
 	n = sock_write(w->fd, str_from(buf_str(&w->frame), w->sent), &why);
+	w->blocked = n == SOCK_AGAIN;
 	if (n <= 0)
 		return 0;	/* an error is met by the next read */
 	w->sent += (size_t)n;
 	return 1;
 }
 
+static int is_due(struct journal *j, int64_t now)
+{
+	struct writer *w = &j->writer;
+
+	if (w->flush_at == 0)
+		w->flush_at = now + FLUSH_MS;
+	return now >= w->flush_at || w->nqueue > sizeof w->queue / 2 ||
+	    (w->seq < j->next && (w->seq < j->first || j->head -
+	    j->entry[w->seq & (j->nentries - 1)].pos > BATCH));
+}
+
 enum writer_news writer_turn(struct journal *j, int64_t now)
 {
 	struct writer *w = &j->writer;
 	enum writer_news r;
-	size_t i, sent = 0, was;
+	size_t i;
 
 	if (w->opt.dir.n == 0)
 		return WRITER_QUIET;
@@ -238,14 +265,25 @@ enum writer_news writer_turn(struct journal *j, int64_t now)
 		start(j, now);
 	if (w->fd < 0)
 		return WRITER_QUIET;
-	r = listen_to(j, now);
-	for (i = 0; w->fd >= 0 && i < FRAMES_MAX && sent < BYTES_MAX; i++) {
-		was = w->sent;
-		if (!send_some(j))
-			break;
-		sent += w->sent > was ? w->sent - was : w->sent;
-	}
+	r = w->readable ? listen_to(j, now) : WRITER_QUIET;
+	if (w->fd < 0 || !has_more(j) || !is_due(j, now))
+		return r;
+	for (i = 0; i < FRAMES_MAX && send_some(j); i++)
+		continue;
+	if (!has_more(j))
+		w->flush_at = 0;
 	return r;
+}
+
+int64_t writer_wake(const struct journal *j)
+{
+	const struct writer *w = &j->writer;
+
+	if (w->opt.dir.n == 0)
+		return LOOP_NEVER;
+	if (w->fd < 0)
+		return w->again;
+	return has_more(j) && !w->blocked ? w->flush_at : LOOP_NEVER;
 }
 
 void writer_log(struct journal *j, struct str line)
@@ -254,14 +292,13 @@ void writer_log(struct journal *j, struct str line)
 
 	if (w->opt.dir.n == 0)
 		return;
-	if (line.n > 0xffff || line.n + 2 > sizeof w->queue - w->nqueue) {
+	if (line.n + 1 > sizeof w->queue - w->nqueue) {
 		j->dropped++;
 		return;
 	}
-	w->queue[w->nqueue] = (char)(line.n & 255);
-	w->queue[w->nqueue + 1] = (char)(line.n >> 8);
-	memcpy(w->queue + w->nqueue + 2, line.p, line.n);
-	w->nqueue += line.n + 2;
+	memcpy(w->queue + w->nqueue, line.p, line.n);
+	w->nqueue += line.n;
+	w->queue[w->nqueue++] = '\n';
 }
 
 static void put_segment(struct journal *j, int64_t now, int rotates)
@@ -335,8 +372,8 @@ void writer_close(struct journal *j)
 
 	if (w->opt.dir.n == 0)
 		return;
-	while (w->fd >= 0 && (now = loop_now()) < until &&
-	    writer_want(j) & WANT_WRITE) {
+	while (w->fd >= 0 && (now = loop_now()) < until && has_more(j)) {
+		w->flush_at = now;
 		p = (struct pollfd){ w->fd, POLLOUT, 0 };
 		(void)poll(&p, 1, (int)(until - now));
 		(void)writer_turn(j, now);

@@ -54,8 +54,11 @@ struct writer {
 	int failing, why;	/* errno of the failure */
 	struct buf frame;	/* on its way */
 	size_t sent;
+	int blocked;		/* the child takes no more for now */
+	int readable;		/* it has said something; set by the owner */
+	int64_t flush_at;	/* what waits leaves then; 0: nothing waits */
 	size_t nqueue;
-	char queue[WRITER_QUEUE];	/* lines of requests.log: length, bytes */
+	char queue[WRITER_QUEUE];	/* lines of requests.log */
 	size_t nin;
 	unsigned char in[64];
 };
@@ -66,8 +69,10 @@ void writer_open(struct journal *j, const struct writer_options *o);
 /* For the loop. */
 int writer_fd(const struct journal *j);
 unsigned writer_want(const struct journal *j);
-/* Moves what can be moved. Never blocks. */
+/* Moves what is due. Never blocks. */
 enum writer_news writer_turn(struct journal *j, int64_t now);
+/* When it wants its next turn, as loop_now(). */
+int64_t writer_wake(const struct journal *j);
 /* A line for people. Whole, without its end. */
 void writer_log(struct journal *j, struct str line);
 /* Before a request's lines: a new segment, if it is time for one. */

@@ -56,6 +56,9 @@ void chunk_end(struct client *c)
 		c->out.n = from - CHUNK_HEAD;
 		return;
 	}
+	if (c->x.recorded)
+		record_raw(&c->x.rec, RAW_CLIENT_RESPONSE, 0,
+		    str_from(buf_str(&c->out), from));
 	for (i = 0; i < 8; i++)
 		c->out.p[from - CHUNK_HEAD + (size_t)i] =
 		    hex[n >> (4 * (7 - i)) & 15];
@@ -74,10 +77,11 @@ static size_t backlog(const struct client *c)
 	return c->out.n - c->out_sent;
 }
 
-/* What was written to the client since at, as it will see it. */
+/* What was written to the client since at, as it will see it. What is in an
+ * open chunk is kept when that ends. */
 static void keep_out(struct client *c, int head, size_t at)
 {
-	if (!c->out.full)
+	if (!c->out.full && !c->x.chunk)
 		record_raw(&c->x.rec, RAW_CLIENT_RESPONSE, head,
 		    str_from(buf_str(&c->out), at));
 }
@@ -717,7 +721,8 @@ static void put_passed(struct client *c, struct str bytes)
 	if (c->x.head.framing != HTTP_COUNTED)
 		chunk_begin(c);
 	buf_put(&c->out, bytes);
-	record_raw(&c->x.rec, RAW_CLIENT_RESPONSE, 0, bytes);
+	if (!c->x.chunk)
+		record_raw(&c->x.rec, RAW_CLIENT_RESPONSE, 0, bytes);
 }
 
 static int refused_by_head(struct exchange *x)

@@ -170,7 +170,8 @@ unsigned proxy_turn(struct proxy *p, int64_t wake)
 	conn_tend(p);
 	account_tend(p);
 	serve(p);
-	p->monitor_at = earlier(monitor_turn(p->monitor, p->now),
+	p->monitor_at = earlier(monitor_turn(p->monitor, p->now,
+	    loop_readable(&p->loop, monitor_fd(p->monitor))),
 	    otlp_turn(p->monitor, p->now));
 	if (!p->draining)
 		for (i = 0; i < p->nlisteners; i++)

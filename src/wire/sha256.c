@@ -313,6 +313,12 @@ void sha256_init(struct sha256 *s)
 	s->form = 0;
 }
 
+void sha256_init_as(struct sha256 *s, const struct sha256 *other)
+{
+	sha256_init(s);
+	s->form = other->form;
+}
+
 void sha256_add(struct sha256 *s, struct str bytes)
 {
 	size_t have = (size_t)(s->n % SHA256_BLOCK), n;

@@ -11,6 +11,7 @@
 /* link: monitor/load.c */
 /* link: monitor/monitor.c */
 /* link: monitor/prices.c */
+/* link: monitor/quick.c */
 /* link: monitor/raw.c */
 /* link: monitor/recognise.c */
 /* link: monitor/record.c */

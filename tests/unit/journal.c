@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 /* link: monitor/live.c */
 /* link: monitor/load.c */
+/* link: monitor/quick.c */
 /* link: monitor/raw.c */
 /* link: monitor/redact.c */
 /* link: net/loop.c */

@@ -17,6 +17,7 @@
 /* link: monitor/load.c */
 /* link: monitor/monitor.c */
 /* link: monitor/prices.c */
+/* link: monitor/quick.c */
 /* link: monitor/raw.c */
 /* link: monitor/record.c */
 /* link: monitor/redact.c */
@@ -221,7 +222,8 @@ static int readable(const struct call_ *c)
 	if (n != c->q.nmessages)
 		return 0;
 	for (i = 0; i < n; i++) {
-		blob_message(&want, &c->q.messages[i], c->a);
+		blob_message(&mon.journal->quick, &want, &c->q.messages[i],
+		    c->a);
 		if (!str_eq(sha[i], blob_hex(&want, hex)) ||
 		    journal_blob(mon.journal, sha[i], &l) != OK)
 			return 0;
