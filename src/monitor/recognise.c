@@ -554,7 +554,7 @@ void recognise_request(struct record *r, struct facts *f)
 	r->prev_end = c->last_end;
 	r->leans = fork ? fork : c;
 	r->first_new = same;
-	r->cause = explain(r, c, f, same);
+	r->cause = (int)explain(r, c, f, same);
 	r->cause_index = same;
 	c->in_flight++;
 	if (strcmp(r->class, "compaction") == 0) {

@@ -19,7 +19,7 @@
 enum {
 	FRAMES_MAX = 16,	/* a turn */
 	BATCH = 65536,		/* bytes of lines that leave together, */
-	FLUSH_MS = 20,		/* or after so long: a call of the system costs
+	FLUSH_MS = 5,		/* or after so long: a call of the system costs
 				 * more than a line */
 	AGAIN_MIN = 500, AGAIN_MAX = 30000,	/* ms between two children */
 	CLOSE_MS = 1000,

@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: MIT */
 /* link: monitor/journal.c */
+/* link: monitor/quick.c */
 /* link: monitor/live.c */
 /* link: monitor/load.c */
 /* link: monitor/raw.c */

@@ -4,6 +4,7 @@
 /* link: monitor/account.c */
 /* link: monitor/alerts.c */
 /* link: monitor/blob.c */
+/* link: monitor/quick.c */
 /* link: monitor/console.c */
 /* link: monitor/events.c */
 /* link: monitor/live.c */

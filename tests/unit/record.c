@@ -7,6 +7,7 @@
 /* link: monitor/metrics.c */
 /* link: monitor/alerts.c */
 /* link: monitor/blob.c */
+/* link: monitor/quick.c */
 /* link: monitor/console.c */
 /* link: monitor/events.c */
 /* link: monitor/journal.c */
