@@ -105,8 +105,9 @@ static void wrong(void)
 
 	for (i = 0; i < COUNT(bad); i++) {
 		T_INT(load(ENV("OPENAI_API_KEY", "k", bad[i].name,
-		    bad[i].value), "", NULL), E_FAULT, bad[i].name);
-		T(says(bad[i].text) && says(bad[i].name), bad[i].text);
+		    bad[i].value), "", NULL), E_FAULT, "%s", bad[i].name);
+		T(says(bad[i].text) && says(bad[i].name), "%s",
+		    bad[i].text);
 	}
 	T_INT(load(NULL, "\n\nSERVER_PORT=x\n", NULL), E_FAULT, ".env");
 	T(says("line 3 of .env"), "names the line");
