@@ -10,7 +10,8 @@
 enum { BEFORE, WITHIN, AFTER };
 enum {
 	PROBES = 64,		/* of the table, before it counts as full */
-	SHA_REACH = 200		/* of a blob's line: where its name stands */
+	SHA_REACH = 200,	/* of a blob's line: where its name stands */
+	FOLD = 4096		/* bytes of a text that can be folded */
 };
 
 /* ---- JSON lines ------------------------------------------------------- */
@@ -228,10 +229,11 @@ static const char html_begin[] =
 "pre{font:13px/1.45 ui-monospace,monospace;white-space:pre-wrap;"
 "overflow-wrap:anywhere;margin:.3rem 0}\n"
 "article{border-top:1px solid #8888;padding:.6rem 0}\n"
-"h2{font-size:1rem;margin:.2rem 0}\n"
-"h3{font-size:.8rem;margin:.6rem 0 0;opacity:.7}\n"
-".meta{font-size:.85rem;opacity:.75}\n"
-".part{border-left:3px solid #8886;padding-left:.7rem;margin:.4rem 0}\n"
+"h1{font-size:1.2rem}h2{font-size:1rem;margin:.2rem 0}\n"
+"h3,.role,summary{font-size:.8rem;font-weight:600;margin:.5rem 0 0;"
+"opacity:.7}\n"
+".meta{font-size:.85rem;opacity:.75;margin:.2rem 0}\n"
+".part{border-left:3px solid #8886;padding-left:.7rem;margin:.5rem 0}\n"
 ".assistant{border-color:#46c}.error{border-color:#c33}\n"
 "</style>\n<title>";
 
@@ -247,14 +249,25 @@ static void put_string(struct buf *b, struct jv v, struct arena work)
 	page_put_html(b, s.p ? s : S("[too long to be shown]"));
 }
 
+/* A text with its title; a long one can be folded away. It starts open: what
+ * is looked for in the page must be found. */
 static void put_pre(struct buf *b, const char *title, struct jv v,
     struct arena work)
 {
+	int fold = *title && json_raw(v).n > FOLD;
 	struct buf text;
 
-	put_z(b, "<h3>");
-	put_z(b, title);
-	put_z(b, "</h3><pre>");
+	if (*title) {
+		put_z(b, fold ? "<details open><summary>" : "<h3>");
+		put_z(b, title);
+		if (fold) {
+			put_z(b, ", ");
+			buf_u64(b, json_raw(v).n / 1024 + 1);
+			put_z(b, " KB");
+		}
+		put_z(b, fold ? "</summary>" : "</h3>");
+	}
+	put_z(b, "<pre>");
 	if (json_type(v) == JSON_STRING) {
 		put_string(b, v, work);
 	} else {
@@ -262,7 +275,7 @@ static void put_pre(struct buf *b, const char *title, struct jv v,
 		json_compact(&text, json_raw(v));
 		page_put_html(b, buf_str(&text));
 	}
-	put_z(b, "</pre>");
+	put_z(b, fold ? "</pre></details>" : "</pre>");
 }
 
 static void put_result(struct buf *b, struct jv v, struct arena work)
@@ -287,9 +300,10 @@ static void put_block(struct buf *b, struct jv v, struct arena work)
 	struct jv type = json_get(v, S("type"));
 
 	if (json_is(type, S("text"))) {
-		put_pre(b, "text", json_get(v, S("text")), work);
+		put_pre(b, json_str(json_get(v, S("text"))).raw.n > FOLD ?
+		    "text" : "", json_get(v, S("text")), work);
 	} else if (json_is(type, S("thinking"))) {
-		put_z(b, "<details><summary>thinking</summary>");
+		put_z(b, "<details open><summary>thinking</summary>");
 		put_pre(b, "", json_get(v, S("thinking")), work);
 		put_z(b, "</details>");
 	} else if (json_is(type, S("tool_use"))) {
@@ -324,9 +338,10 @@ static void put_message(struct page *pg, struct buf *b, struct str sha)
 	data = json_get(json_root(&doc), S("data"));
 	content = json_get(data, S("content"));
 	put_z(b, json_is(json_get(data, S("role")), S("assistant")) ?
-	    "<div class=\"part assistant\">assistant" : "<div class=\"part\">");
-	if (!json_is(json_get(data, S("role")), S("assistant")))
-		put_string(b, json_get(data, S("role")), work);
+	    "<div class=\"part assistant\">" : "<div class=\"part\">");
+	put_z(b, "<div class=\"role\">");
+	put_string(b, json_get(data, S("role")), work);
+	put_z(b, "</div>");
 	it = json_iter(content);
 	if (json_type(content) == JSON_ARRAY)
 		while (json_next(&it))

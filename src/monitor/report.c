@@ -378,7 +378,8 @@ static void tell_tools(struct report *r)
 	const struct tally *t;
 	size_t i;
 
-	put_title(o, "tools");
+	if (r->ntools)
+		put_title(o, "tools");
 	for (i = 0; i < r->ntools; i++) {
 		t = &r->tool[i];
 		put_name(o, label_str(&t->name), 32);
