@@ -1,6 +1,9 @@
 /* events.c -- tests of monitor/events.c: what a watcher sees of an answer.
  *
  * SPDX-License-Identifier: MIT */
+/* link: monitor/events_request.c */
+/* link: monitor/events_response.c */
+/* link: monitor/events_results.c */
 /* link: monitor/account.c */
 /* link: monitor/metrics.c */
 /* link: monitor/alerts.c */
