@@ -217,7 +217,13 @@ static int may_watch(const struct proxy *p, struct http_head *h,
 		    "MONITOR_TOKEN is set"));
 		return E_FAULT;
 	}
-	return guard_key(p, h, f);
+	if (guard_key(p, h, f) == OK)
+		return OK;
+	FAULT(f, 401, S("PROXY_API_KEY closes the monitor too: send it as "
+	    "x-api-key or Bearer token, or set MONITOR_TOKEN, which a browser "
+	    "can keep"));
+	f->should_retry = 0;
+	return E_FAULT;
 }
 
 int guard_monitor(const struct proxy *p, struct http_head *h, struct fault *f)

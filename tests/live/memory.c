@@ -277,7 +277,10 @@ static const struct {
 	    200 },
 	{ "GET", "/nothing/here", "", 404 },
 	{ "DELETE", "/v1/messages", "", 405 },
-	{ "GET", "/metrics", "", 200 }
+	{ "GET", "/metrics", "", 200 },
+	{ "GET", "/dashboard", "", 200 },
+	{ "GET", "/dashboard/data?limit=3", "", 200 },
+	{ "GET", "/dashboard/sessions", "", 200 }
 };
 
 static void make_mixed(struct request *r, int i)
