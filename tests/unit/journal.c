@@ -195,6 +195,146 @@ static void test_live(void)
 	live_add(j, 9, (struct jstr){ S("x") });
 }
 
+/* A secret that comes in pieces is masked before anybody sees it. */
+static void test_live_secrets(void)
+{
+	static const char *const pieces[] = {
+		"the key: s", "k-a", "nt-api03-0123", "456789ab", "cdef. And",
+		" more"
+	};
+	struct journal *j = small();
+	struct live_cursor c = { 0 };
+	struct live_piece p;
+	struct jstr none = { { NULL, 0 } };
+	char seen[256];
+	struct buf b = buf_on(seen, sizeof seen);
+	size_t i;
+
+	live_start(j, 0, S("req_1"), 5);
+	live_block(j, 0, LIVE_TEXT, none, none);
+	for (i = 0; i < COUNT(pieces); i++) {
+		live_add(j, 0, (struct jstr){ str_of(pieces[i]) });
+		while (journal_live(j, 0, &c, &p) == OK)
+			buf_put(&b, p.text.raw);
+		T(str_find(buf_str(&b), S("ant-api03")) == b.n,
+		    "nothing of it after piece %lu", (unsigned long)i);
+	}
+	live_end(j, 0);
+	while (journal_live(j, 0, &c, &p) == OK)
+		buf_put(&b, p.text.raw);
+	T_STR(buf_str(&b), S("the key: [redacted anthropic_key len=30] And "
+	    "more"), "in its place a note, and all the rest");
+}
+
+static struct str raw_text(struct journal *j, const char *id,
+    enum raw_side side, int head, int *r)
+{
+	static char text[1 << 20];
+	struct buf b = buf_on(text, sizeof text);
+
+	*r = journal_raw(j, str_of(id), side, head, &b);
+	return buf_str(&b);
+}
+
+static void test_raw(void)
+{
+	struct journal_options o = { .memory = 1 << 16, .slots = 3,
+	    .raw = 1 << 17 };
+	struct journal *j = journal_open(&o);
+	static char big[1 << 16];
+	char id[32];
+	int r, i;
+
+	raw_begin(j, 0, S("req_1"));
+	raw_begin(j, 1, S("req_2"));
+	raw_head(j, 0, RAW_CLIENT_REQUEST, S("POST / HTTP/1.1\r\nx-api-key: "
+	    "abc\r\n\r\n"));
+	raw_add(j, 0, RAW_CLIENT_REQUEST, S("{\"a\":\"sk-an"));
+	raw_head(j, 1, RAW_CLIENT_REQUEST, S("other\r\n\r\n"));
+	raw_add(j, 0, RAW_CLIENT_REQUEST, S("t-0123456789\"}"));
+	T_STR(raw_text(j, "req_1", RAW_CLIENT_REQUEST, 1, &r),
+	    S("POST / HTTP/1.1\r\nx-api-key: [redacted header len=3]\r\n"
+	    "\r\n"), "a head, its key masked");
+	T_INT(r, OK, "all of it");
+	T_STR(raw_text(j, "req_1", RAW_CLIENT_REQUEST, 0, &r),
+	    S("{\"a\":\"[redacted anthropic_key len=17]\"}"),
+	    "content in pieces between others', masked across them");
+	T_INT(r, OK, "all of it");
+	raw_text(j, "req_1", RAW_UPSTREAM_REQUEST, 0, &r);
+	T_INT(r, E_NONE, "a side that was not seen");
+	raw_text(j, "req_9", RAW_CLIENT_REQUEST, 0, &r);
+	T_INT(r, E_NONE, "a request that was not seen");
+	raw_head(j, 0, RAW_UPSTREAM_REQUEST, S("one\r\n\r\n"));
+	raw_add(j, 0, RAW_UPSTREAM_REQUEST, S("first"));
+	raw_head(j, 0, RAW_UPSTREAM_REQUEST, S("two\r\n\r\n"));
+	raw_add(j, 0, RAW_UPSTREAM_REQUEST, S("second"));
+	T_STR(raw_text(j, "req_1", RAW_UPSTREAM_REQUEST, 0, &r), S("second"),
+	    "the last attempt");
+	memset(big, 'b', sizeof big);
+	raw_head(j, 1, RAW_UPSTREAM_RESPONSE, S("HTTP/1.1 200\r\n\r\n"));
+	raw_add(j, 1, RAW_UPSTREAM_RESPONSE, S("begins"));
+	raw_add(j, 1, RAW_UPSTREAM_RESPONSE, (struct str){ big, sizeof big });
+	T_STR(raw_text(j, "req_2", RAW_UPSTREAM_RESPONSE, 0, &r),
+	    S("begins"), "what is too long is there with its beginning");
+	T_INT(r, E_LIMIT, "and says so");
+	for (i = 0; i < 40; i++) {
+		snprintf(id, sizeof id, "req_x%d", i);
+		raw_begin(j, 2, str_of(id));
+		raw_head(j, 2, RAW_CLIENT_REQUEST, S("h\r\n\r\n"));
+		raw_add(j, 2, RAW_CLIENT_REQUEST, (struct str){ big, 9000 });
+	}
+	raw_text(j, "req_1", RAW_CLIENT_REQUEST, 0, &r);
+	T_INT(r, E_NONE, "the oldest makes room, as a whole");
+	T_INT(raw_text(j, "req_x39", RAW_CLIENT_REQUEST, 0, &r).n, 9000,
+	    "the newest is there");
+	o.raw = 0;
+	j = journal_open(&o);
+	raw_begin(j, 0, S("req_1"));
+	raw_head(j, 0, RAW_CLIENT_REQUEST, S("h\r\n\r\n"));
+	raw_text(j, "req_1", RAW_CLIENT_REQUEST, 1, &r);
+	T_INT(r, E_NONE, "RAW_MB=0 keeps nothing");
+}
+
+/* Sums tell apart what differs in a bit, a length or an order. */
+static void test_quick(void)
+{
+	struct journal *j = small(), *k = small();
+	static char a[3000], b[3000];
+	uint64_t sum;
+	size_t i, n, same = 0;
+	int known;
+
+	for (i = 0; i < sizeof a; i++)
+		a[i] = b[i] = (char)(i * 7 % 251);
+	sum = quick_sum(&j->quick, 0, (struct str){ a, sizeof a });
+	T(sum == quick_sum(&j->quick, 0, (struct str){ b, sizeof b }),
+	    "equal bytes, equal sums");
+	T(sum != quick_sum(&k->quick, 0, (struct str){ b, sizeof b }),
+	    "but not under another key");
+	for (i = 0; i < sizeof b; i += 13) {
+		b[i] ^= (char)0x80;
+		same += sum == quick_sum(&j->quick, 0,
+		    (struct str){ b, sizeof b });
+		b[i] ^= (char)0x80;
+	}
+	for (n = 0; n < sizeof a; n++)
+		same += sum == quick_sum(&j->quick, 0, (struct str){ a, n });
+	memcpy(b, a + 256, 256);
+	memcpy(b + 256, a, 256);
+	same += sum == quick_sum(&j->quick, 0, (struct str){ b, sizeof b });
+	memset(b, 0, sizeof b);
+	same += quick_sum(&j->quick, 0, (struct str){ b, 256 }) ==
+	    quick_sum(&j->quick, 0, (struct str){ b, 255 });
+	T_INT(same, 0, "a bit, a byte less, two blocks exchanged");
+	*quick_name(&j->quick, 7, &known) = (struct sha16){ { 1 } };
+	T(!known, "a sum not seen");
+	T(quick_name(&j->quick, 7, &known)->b[0] == 1 && known, "seen");
+	(void)quick_name(&j->quick, 7 + (1 << 14), &known);
+	T(!known, "its place taken by another");
+	(void)quick_name(&j->quick, 7, &known);
+	T(!known, "which makes it forget the first");
+}
+
 int main(void)
 {
 	test_lines();
@@ -202,5 +342,8 @@ int main(void)
 	test_many_small();
 	test_blobs();
 	test_live();
+	test_live_secrets();
+	test_raw();
+	test_quick();
 	return t_done("journal");
 }
