@@ -598,6 +598,10 @@ static int open_journal(struct page_head *h, const struct page_ask *ask,
 	}
 	if (str_eq(ask->path, S("/search")))
 		return open_search(pg, ask, a, f);
+	if (str_eq(ask->path, S("/prices"))) {
+		pg->next = page_next_prices;
+		return OK;
+	}
 	if (is_under(ask->path, S("/blob/"), S(""), &id))
 		return open_blob(h, id, a, f);
 	if (is_under(ask->path, S("/session/"), S(""), &id) ||

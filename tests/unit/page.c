@@ -8,11 +8,14 @@
 /* link: net/sock.c */
 /* link: monitor/page_events.c */
 /* link: monitor/page_steps.c */
+/* link: monitor/page_prices.c */
+/* link: monitor/prices.c */
 /* link: monitor/page_export.c */
 /* link: monitor/page_har.c */
 /* link: monitor/page_otlp.c */
 /* link: monitor/page_replay.c */
 #include "../../src/monitor/page.c"
+#include "../../src/monitor/prices.h"
 #include "t.h"
 
 enum {
@@ -529,6 +532,32 @@ static void test_search(void)
 	T(json_int(json_get(v, S("next")), -1) > 0, "and says where to go on");
 }
 
+static void test_prices(void)
+{
+	static struct prices own = { .n = 1, .own = { { .n = 5, .name = "mo\"el",
+		.price = { 12500, 600000, -1, -1, -1, 0, 0, 0, 0 } } } };
+	struct jv v, list, row;
+	size_t n;
+
+	usual();
+	v = parsed(take("/prices", ""), "prices");
+	list = json_get(v, S("models"));
+	T(json_str(json_get(v, S("date"))).raw.n == 10, "as of a day");
+	n = json_count(list);
+	T(n > 10, "the built-in table");
+	row = json_get(list, S("openai/gpt-5-mini"));
+	T_INT(json_count(row), 5, "five rates");
+	T_STR(json_num(json_at(row, 1)), S("2.0000"), "a million of its output");
+	T(json_type(json_at(row, 3)) == JSON_NULL, "not known is null");
+	monitor.prices = &own;
+	v = parsed(take("/prices", ""), "one's own");
+	monitor.prices = NULL;
+	T_INT(json_count(json_get(v, S("models"))), n + 1,
+	    "beside the table");
+	row = json_get(json_get(v, S("models")), S("mo\"el"));
+	T_STR(json_num(json_at(row, 0)), S("1.2500"), "under its own name");
+}
+
 static void test_jsonl(void)
 {
 	struct str all, line;
@@ -902,6 +931,7 @@ int main(void)
 	test_request();
 	test_raw();
 	test_search();
+	test_prices();
 	test_jsonl();
 	test_html();
 	test_har();
