@@ -730,8 +730,8 @@ const tookBy = (x) => x && (x.by === 'client' ? '' : '≤ ') + span(x.ms);
 function message(m, add) {
 	const list = blocksOf([m]).map((b) => block(b));
 
-	return add && m?.role === 'assistant' ? fold('assistant, as answered before', list) :
-		h('.msg.' + (m?.role === 'user' ? 'user' : ''), h('small', m?.role), list);
+	return add && m && m.role !== 'user' ? fold(m.role, list) :
+		h('.msg.' + m?.role, h('small', m?.role), list);
 }
 async function whole(st) {
 	const w = await get(`/request/${st.id}?all=1`);
@@ -756,7 +756,7 @@ const PANEL = {
 			link(c.st)), w ? w.messages.slice(0, st.old).map((x) => message(w.blobs[x])) :
 			st.old > 0 && note(`${st.old} earlier messages hidden `,
 				button('show', KEYS.x)),
-		add.map((m) => message(m, st.old)), h('.rule', h('small', 'answer')),
+		add.map((m) => message(m, true)), h('.rule', h('small', 'answer')),
 		st.bad && h('p.err', st.cut ? 'cut: ' + st.cut : `error ${st.code}: ${st.err}`,
 			' ', st.p['cdx.error']), st.p ? h('.msg', content.map((b) => block(b, made))) :
 			h('', { id: 'live', role: 'log', 'aria-live': 'off' })];
@@ -883,18 +883,18 @@ const PANEL = {
 			tall(h('i.col'), n / Math.max(...slots))))];
 	},
 	async compare(st) {
-		if (ui.list)
-			prices ??= await get('/prices') ?? {};
+		prices ??= await get('/prices');
 		const s = st.s, all = (k) => plus(s.steps, (x) => x[k]);
 		const twin = [...replays].findLast(([, of]) => of === st.id)?.[0];
 		const other = steps.get(ui.beside ?? twin ?? replays.get(st.id));
-		const side = async (x) => x && h('', h('h3', `Step ${x.n}, ${x.served ??
-			x.model}`), note(`${num(x.in)} → ${num(x.out)} tokens · ${usd(x.cost)} · ${
+		const side = async (x) => x && h('', h('h3', `Step ${x.n || x.cls}, ${
+			x.model} → ${x.served}`), note(`${num(x.in)} → ${num(x.out)} tokens · ${usd(x.cost)} · ${
 			span(took(x))} · ${x.stop ?? status(x)}`),
 		blocksOf(await load(x.content)).map((b) => block(b)));
 		const cost = Object.entries(prices?.models ?? {}).map(([m, p]) => [m, ((all('in') -
-			all('read') - all('write')) * p[0] + all('out') * p[1] + all('read') * p[2] +
-			all('write') * (p[3] || p[0])) / 1e6]).sort((a, b) => a[1] - b[1]);
+			all('read') - all('write')) * p[0] + all('out') * p[1] + all('read') *
+			(p[2] ?? p[0]) + all('write') * (p[3] ?? p[0])) / 1e6])
+			.sort((a, b) => a[1] - b[1]);
 		return [h('form', { onsubmit: (e) => replay(e, st) }, h('label', 'Replay with ',
 			h('input', { id: 'model', required: true })), ' ', h('label',
 			h('input', { type: 'checkbox', required: true }), ' it may cost '), ' ',
@@ -906,8 +906,7 @@ const PANEL = {
 		h('h3', 'What if: this session’s tokens at list prices'), cost.length ? [table(
 			['model', '>cost', ''], cost.map(([m, c]) => [m, usd(c), h('.axis', place(
 				h('i.bar.model'), 0, c / cost.at(-1)[1]))])), note(`prices of ${prices.date
-		}; an estimate that says nothing of quality`)] : prices ?
-			note('no price list') : button('ask', flip('list', 'detail'))];
+		}; an estimate that says nothing of quality`)] : note('no price list')];
 	}
 };
 const billing = (b) => /^x-anthropic-billing-header:/.test(b?.text);
