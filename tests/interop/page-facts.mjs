@@ -6,12 +6,14 @@
 // SPDX-License-Identifier: MIT
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { assert, scenario, sleep, summary } from './harness.mjs';
-import { at, open, quit, rows, show, textOf, until } from './browser.mjs';
+import { at, open, outline, quit, rows, show, textOf, until } from './browser.mjs';
+import { project, run } from './claude.mjs';
 import { Mock, long } from './page-mock.mjs';
+import { play } from './script.mjs';
 import { Service } from './service.mjs';
 import { TOOLS, Talk, call, day, script, tool } from './talk.mjs';
 
@@ -48,7 +50,7 @@ async function anthropic(s, env = {}) {
 
 await scenario('facts 7: tool times in their grades, and a person\'s', async (s) => {
 	const px = await openai(s), page = await open(s, px.url);
-	const run = async () => {
+	const go = async () => {
 		const t = new Talk(px);
 		let paused;
 		const one = await t.ask('go', { text: 'a', calls: [call('Bash',
@@ -71,7 +73,7 @@ await scenario('facts 7: tool times in their grades, and a person\'s', async (s)
 		return { t, one, two, three, most, said: ms(human[1]), human:
 			s.up.chats.at(-3).at - paused - 742 };
 	};
-	const { t, one, two, three, most, said, human } = await best(run, (r) =>
+	const { t, one, two, three, most, said, human } = await best(go, (r) =>
 		Math.abs(r.said - r.human) <= 50);
 	let text;
 
@@ -471,6 +473,15 @@ await scenario('facts 16: replay', async (s) => {
 		.status));
 	const page = await open(s, px.url);
 	await show(page, t.session, r.id, 'compare');
+	/* What if: the recorded tokens at another model's prices. */
+	const { models } = await (await fetch(`${px.url}/dashboard/prices`)).json();
+	const end = (await lines(px, 'cdx.response')).at(-1);
+	const [name, price] = Object.entries(models)[0];
+	const cost = (end['gen_ai.usage.input_tokens'] * price[0] +
+		end['gen_ai.usage.output_tokens'] * price[1]) / 1e6;
+	const table = (await textOf(page, '#panel')).replace(/\s+/g, ' ');
+	assert.ok(cost > 0 && table.includes(`${name} $${cost.toFixed(cost < 0.01 ?
+		4 : 2)}`), `${name} ${cost}: ${table}`);
 	await page.fill('#model', 'other');
 	await page.check('#panel [type=checkbox]');
 	await page.click('#panel form button');
@@ -482,20 +493,17 @@ await scenario('facts 16: replay', async (s) => {
 		call('Bash', { command: 'rm x' })] });
 	const page2 = await open(s, on.url);
 	await show(page2, u.session, first.id, 'compare');
-	const probe = await fetch(`${on.url}/dashboard/replay`, { method: 'POST',
-		headers: { 'content-type': 'application/json', origin: on.url,
-			'sec-fetch-site': 'same-origin' }, body: '{}' });
-	if (probe.status === 404 || probe.status === 501) {
-		aloud(`16, with MONITOR_REPLAY=1: the proxy says ${probe.status}`);
-		return;
-	}
 	await page2.fill('#model', 'other');
 	await page2.check('#panel [type=checkbox]');
 	await page2.click('#panel form button');
 	await until(page2, () => document.querySelectorAll('#panel .sides > *')
 		.length === 2, null, 'both are shown', 8000);
 	assert.equal(more.up.chats.length, 2);
-	assert.equal((await post(on.url, 'http://evil.test')).status >= 400, true);
+	const compared = await textOf(page2, '#panel .sides');
+	assert.match(compared, /claude-opus-5 → qwen3[^]*replay, other → qwen3/);
+	assert.match(compared, /rm x/);
+	assert.ok([403, 421].includes((await post(on.url, 'http://evil.test'))
+		.status));
 	assert.equal(more.up.chats.length, 2);
 });
 
@@ -671,6 +679,85 @@ await scenario('facts 22: ten thousand steps', async (s) => {
 	assert.ok(filter < 100, `filter ${filter} ms`);
 	assert.ok(heap < 150, `heap ${heap} MB`);
 	assert.ok(drawn < 80, `${drawn} rows`);
+	clean(page);
+});
+
+await scenario('facts 24: segments that stand alone', async (s) => {
+	const px = await openai(s, { LOG_MAX_MB: '1', LOG_KEEP: '3' });
+	const binary = process.env.CLAUDECODEX ?? 'build/claudecodex';
+	const dir = join(px.dir, 'log'), files = () => readdirSync(dir).filter((f) =>
+		/^structured.*\.jsonl$/.test(f)).sort();
+	const first = new Talk(px);
+
+	await first.ask('pinned ' + 'x'.repeat(400000), { text: 'kept' });
+	mkdirSync(join(dir, 'pins'), { recursive: true, mode: 0o700 });
+	writeFileSync(join(dir, 'pins', first.session), '', { mode: 0o600 });
+	for (let i = 0; i < 12; i++)
+		await new Talk(px).ask(`number ${i} ` + String(i % 10).repeat(400000),
+			{ text: `answer ${i}` });
+	await until({ evaluate: async () => files().length >= 3 }, null, null,
+		'three segments');
+	for (const f of files()) {
+		const text = readFileSync(join(dir, f), 'utf8');
+		const all = text.split('\n').slice(0, -1).map((l) => JSON.parse(l));
+		const blobs = new Set(all.filter((l) => l.event === 'cdx.blob')
+			.map((l) => l.sha));
+		assert.equal(all[0].event, 'cdx.segment', f);
+		for (const l of all)
+			for (const x of [l['cdx.messages']?.add, l['cdx.system'],
+				l['cdx.content']].flat())
+				assert.ok(!x || blobs.has(x), `${f} names ${x}`);
+		if (!all.some((l) => l.event === 'cdx.request'))
+			continue;
+		const out = await new Promise((ok, no) => execFile(binary, ['report',
+			join(dir, f)], (e, text, err) => e ? no(new Error(`${f}: ${
+			e.message} ${err}`)) : ok(text)));
+		assert.match(out, /claude-opus-5|qwen3/, f);
+	}
+	const kept = files().map((f) => readFileSync(join(dir, f), 'utf8'));
+	assert.ok(kept.some((x) => x.includes(first.session)), 'the pin was lost');
+});
+
+await scenario('facts: the real client, two agents at once', async (s) => {
+	const p = project({ 'a.txt': 'saw apples\n', 'b.txt': 'saw pears\n' });
+	const agent = (name, type) => call('Agent', { description: `child ${name}`,
+		prompt: `Read your file. JOB[${name}]`, subagent_type: type,
+		run_in_background: false });
+	const child = (name, file) => [{ text: `${name} looks.`, wait: 700, calls: [
+		call('Read', { file_path: join(p.work, file) })] },
+	{ text: `${name} has seen it.` }];
+	const px = await s.pair('vllm', play({ one: child('one', 'a.txt'),
+		two: child('two', 'b.txt'), main: [{ text: 'First a command.', calls:
+		[call('Bash', { command: 'sleep 0.4; echo done', description:
+			'waits' })] }, { text: 'Two at once.', calls: [
+			agent('one', 'general-purpose'), agent('two', 'Explore')] },
+		{ text: 'Both have seen it.' }] }), 'qwen3');
+	const page = await open(s, px.url);
+	const r = await run(px.url, p, 'Send two. JOB[main]', { tools: ['Read',
+		'Bash', 'Agent'] });
+
+	assert.equal(r.code, 0, r.err);
+	assert.match(r.result.result, /Both have seen it/);
+	await until(page, () => /Both have seen it/.test(document.querySelector(
+		'#list').innerText));
+	assert.equal(await page.locator('#rail li').count(), 1);
+	assert.match(await textOf(page, '#strip'), /by header/);
+	const lanes = (await outline(page)).filter((x) => x.kind === 'lane' &&
+		!/side calls/.test(x.text));
+	assert.equal(lanes.length, 2, JSON.stringify(lanes));
+	assert.ok(lanes.every((x) => /from step 2/.test(x.text) && !/~/.test(
+		x.text)), JSON.stringify(lanes));
+	assert.ok(lanes.some((x) => /Explore/.test(x.text)));
+	const all = await rows(page), first = all.find((x) => /sleep 0\.4/.test(
+		x.text));
+	const session = await page.evaluate(() => decodeURIComponent(location.hash)
+		.split('/')[2]);
+	const text = await show(page, session, first.id);
+	const took = /result Bash (≤ )?([\d.]+ m?s)/.exec(text);
+	assert.ok(took && !took[1], 'the client says how long a tool took');
+	assert.ok(ms(took[2]) >= 400 && ms(took[2]) < 5000, took[2]);
+	mkdirSync('build/screenshots', { recursive: true });
+	await page.screenshot({ path: 'build/screenshots/claude-code.png' });
 	clean(page);
 });
 
