@@ -140,6 +140,11 @@ static int next_frame(struct journal *j)
 	struct writer *w = &j->writer;
 	struct entry *e;
 
+	if (w->reopen) {
+		w->reopen = 0;
+		put_frame(w, SCRIBE_REOPEN, S(""));
+		return 1;
+	}
 	if (w->nqueue) {
 		put_frame(w, SCRIBE_LOG, (struct str){ w->queue, w->nqueue });
 		w->nqueue = 0;
@@ -222,7 +227,8 @@ static int has_more(const struct journal *j)
 {
 	const struct writer *w = &j->writer;
 
-	return w->sent < w->frame.n || w->nqueue || w->seq < j->next;
+	return w->sent < w->frame.n || w->reopen || w->nqueue ||
+	    w->seq < j->next;
 }
 
 /* 1: more could go. */
@@ -337,8 +343,7 @@ void writer_reopen(struct journal *j)
 {
 	struct writer *w = &j->writer;
 
-	if (w->fd >= 0 && w->sent == w->frame.n)
-		put_frame(w, SCRIBE_REOPEN, S(""));
+	w->reopen = 1;
 }
 
 void writer_open(struct journal *j, const struct writer_options *o)

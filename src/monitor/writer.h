@@ -55,6 +55,7 @@ struct writer {
 	struct buf frame;	/* on its way */
 	size_t sent;
 	int blocked;		/* the child takes no more for now */
+	int reopen;		/* it is to be told to open its files anew */
 	int readable;		/* it has said something; set by the owner */
 	int64_t flush_at;	/* what waits leaves then; 0: nothing waits */
 	size_t nqueue;
