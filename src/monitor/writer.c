@@ -259,7 +259,7 @@ static int is_due(struct journal *j, int64_t now)
 	    j->entry[w->seq & (j->nentries - 1)].pos > BATCH));
 }
 
-enum writer_news writer_turn(struct journal *j, int64_t now)
+enum writer_news writer_turn(struct journal *j, int64_t now, int idle)
 {
 	struct writer *w = &j->writer;
 	enum writer_news r;
@@ -272,7 +272,7 @@ enum writer_news writer_turn(struct journal *j, int64_t now)
 	if (w->fd < 0)
 		return WRITER_QUIET;
 	r = w->readable ? listen_to(j, now) : WRITER_QUIET;
-	if (w->fd < 0 || !has_more(j) || !is_due(j, now))
+	if (w->fd < 0 || !has_more(j) || !(is_due(j, now) || idle))
 		return r;
 	for (i = 0; i < FRAMES_MAX && send_some(j); i++)
 		continue;
@@ -381,7 +381,7 @@ void writer_close(struct journal *j)
 		w->flush_at = now;
 		p = (struct pollfd){ w->fd, POLLOUT, 0 };
 		(void)poll(&p, 1, (int)(until - now));
-		(void)writer_turn(j, now);
+		(void)writer_turn(j, now, 1);
 	}
 	sock_close(w->fd);
 	w->fd = -1;

@@ -70,8 +70,9 @@ void writer_open(struct journal *j, const struct writer_options *o);
 /* For the loop. */
 int writer_fd(const struct journal *j);
 unsigned writer_want(const struct journal *j);
-/* Moves what is due. Never blocks. */
-enum writer_news writer_turn(struct journal *j, int64_t now);
+/* Moves what is due; all of it when nothing is in flight (idle). Never
+ * blocks. */
+enum writer_news writer_turn(struct journal *j, int64_t now, int idle);
 /* When it wants its next turn, as loop_now(). */
 int64_t writer_wake(const struct journal *j);
 /* A line for people. Whole, without its end. */
