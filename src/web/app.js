@@ -469,7 +469,7 @@ function what(st) {
 			h('i.arg', arg), ' ']), say.text);
 	return h('.what.live', badges(st), !b ? (st.first ? 'answering' : 'waiting') + ' …' :
 		[h('i.kind', kindOf(b), ' '),
-			line(b.s.slice(-160), 160)]);
+			line(b.s.slice(-48))]);
 }
 function stepRow(r) {
 	const st = r.st, on = st.id === ui.r;
@@ -535,6 +535,8 @@ function paintList() {
 	}
 	drawRows(true);
 	list.tabIndex = i < 0 ? 0 : -1;
+	if (list.contains(focused()) || focused() === document.body)
+		focusOn(drawn.get(ui.r) ?? list);
 	paintLanes();
 }
 
@@ -620,8 +622,8 @@ function paintTop() {
 
 	$('state').className = /live/.test(word) ? 'ok' : 'err';
 	fill($('state'), h('b', word), h('i', `${n} in flight`), h('i', bill([...steps.values()]
-		.filter((x) => x.t0 > day)) + ' today'), stat.dropped > 0 &&
-		h('b', `${stat.dropped} lines not logged`), ui.gap && h('i', 'older lines gone'),
+		.filter((x) => x.t0 > day)) + ' today'), (stat.failing || stat.dropped) > 0 &&
+		h('b', `log failing, ${stat.dropped} lines lost`), ui.gap && h('i', 'older lines gone'),
 	ui.follow && h('i', 'following'));
 	document.title = (n ? `● ${n} in flight – ` : '') + 'claudecodex';
 	$('pause').setAttribute('aria-pressed', `${ui.paused}`);
@@ -1108,11 +1110,10 @@ on(document, 'keydown', (e) => {
 	if (at.id === 'filter')
 		return level(2);
 	KEYS[k]();
+	touch('list');
 	paint();
 	if (i >= 0 && k > 0)
 		tabs[k - 1].focus();
-	if (list && /^[jkhlgfeatc[\]]$/i.test(k) || focused() === document.body)
-		focusOn(drawn.get(ui.r) ?? $('list'));
 });
 
 /* -- painting */
