@@ -21,8 +21,7 @@ void record_begin(struct record *r, const struct record_source *from)
 	events_request(r, from);
 	if (m->journal && r->req && r->slot < m->opt.slots)
 		m->in_flight[r->slot] = r;
-	if (m->open++ == 0)
-		console_flush(m);
+	m->open++;
 }
 
 void record_end(struct record *r)
@@ -40,9 +39,6 @@ void record_end(struct record *r)
 	if (m->journal && r->slot < m->opt.slots)
 		m->in_flight[r->slot] = NULL;
 	m->open -= m->open > 0;
-	/* Who is alone sees it before its client does. */
-	if (m->open == 0)
-		console_flush(m);
 }
 
 uint64_t monitor_dropped(const struct monitor *m)

@@ -140,11 +140,6 @@ static int next_frame(struct journal *j)
 	struct writer *w = &j->writer;
 	struct entry *e;
 
-	if (w->reopen) {
-		w->reopen = 0;
-		put_frame(w, SCRIBE_REOPEN, S(""));
-		return 1;
-	}
 	if (w->nqueue) {
 		put_frame(w, SCRIBE_LOG, (struct str){ w->queue, w->nqueue });
 		w->nqueue = 0;
@@ -227,8 +222,7 @@ static int has_more(const struct journal *j)
 {
 	const struct writer *w = &j->writer;
 
-	return w->sent < w->frame.n || w->reopen || w->nqueue ||
-	    w->seq < j->next;
+	return w->sent < w->frame.n || w->nqueue || w->seq < j->next;
 }
 
 /* 1: more could go. */
@@ -259,7 +253,7 @@ static int is_due(struct journal *j, int64_t now)
 	    j->entry[w->seq & (j->nentries - 1)].pos > BATCH));
 }
 
-enum writer_news writer_turn(struct journal *j, int64_t now, int idle)
+enum writer_news writer_turn(struct journal *j, int64_t now)
 {
 	struct writer *w = &j->writer;
 	enum writer_news r;
@@ -272,7 +266,7 @@ enum writer_news writer_turn(struct journal *j, int64_t now, int idle)
 	if (w->fd < 0)
 		return WRITER_QUIET;
 	r = w->readable ? listen_to(j, now) : WRITER_QUIET;
-	if (w->fd < 0 || !has_more(j) || !(is_due(j, now) || idle))
+	if (w->fd < 0 || !has_more(j) || !is_due(j, now))
 		return r;
 	for (i = 0; i < FRAMES_MAX && send_some(j); i++)
 		continue;
@@ -343,7 +337,8 @@ void writer_reopen(struct journal *j)
 {
 	struct writer *w = &j->writer;
 
-	w->reopen = 1;
+	if (w->fd >= 0 && w->sent == w->frame.n)
+		put_frame(w, SCRIBE_REOPEN, S(""));
 }
 
 void writer_open(struct journal *j, const struct writer_options *o)
@@ -381,7 +376,7 @@ void writer_close(struct journal *j)
 		w->flush_at = now;
 		p = (struct pollfd){ w->fd, POLLOUT, 0 };
 		(void)poll(&p, 1, (int)(until - now));
-		(void)writer_turn(j, now, 1);
+		(void)writer_turn(j, now);
 	}
 	sock_close(w->fd);
 	w->fd = -1;

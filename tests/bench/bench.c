@@ -368,9 +368,7 @@ static void nginx_conf(int port, int upstream)
 	write_file("nginx.conf", text);
 }
 
-/* fresh: without a journal to be read at the start. */
-static void spawn(struct target *t, const char *binary, int upstream,
-    int fresh)
+static void spawn(struct target *t, const char *binary, int upstream)
 {
 	char path[128], conf[128], port[64], url[80], logs[96];
 	char *ours[] = { strdup(binary), NULL };
@@ -385,8 +383,7 @@ static void spawn(struct target *t, const char *binary, int upstream,
 	snprintf(port, sizeof(port), "SERVER_PORT=%d", t->port);
 	snprintf(url, sizeof(url), "OPENAI_BASE_URL=http://127.0.0.1:%d/v1",
 	    upstream);
-	snprintf(logs, sizeof(logs), "LOG_DIR=%s/%s", dir, fresh ? "fresh" :
-	    "logs");
+	snprintf(logs, sizeof(logs), "LOG_DIR=%s/logs", dir);
 	if (is_nginx)
 		nginx_conf(t->port, upstream);
 	t->pid = fork();
@@ -700,14 +697,6 @@ static double calls_of(const struct target *t)
 	return calls < 0 ? -1 : calls / TRACED;
 }
 
-static void clean_logs(const char *name)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	remove_files(path);
-}
-
 static double start_ms(const char *binary, const char *name, int upstream)
 {
 	static const char ask[] = "GET /health HTTP/1.1\r\nHost: localhost\r\n"
@@ -719,8 +708,7 @@ static double start_ms(const char *binary, const char *name, int upstream)
 
 	close(listen_free(&t.port));
 	began = now_us();
-	clean_logs("fresh");
-	spawn(&t, binary, upstream, 1);
+	spawn(&t, binary, upstream);
 	while ((fd = dial(t.port)) < 0)
 		usleep(100);
 	fcntl(fd, F_SETFL, 0);
@@ -749,9 +737,11 @@ static void report_start(char **argv, int upstream)
 
 static void clean(void)
 {
+	char path[128];
+
 	kill(upstream_pid, SIGKILL);
-	clean_logs("logs");
-	clean_logs("fresh");
+	snprintf(path, sizeof(path), "%s/logs", dir);
+	remove_files(path);
 	remove_files(dir);
 }
 
@@ -781,7 +771,7 @@ int main(int argc, char **argv)
 	t[2].port = upstream_start();
 	for (k = 0; k < 2; k++) {
 		close(listen_free(&t[k].port));
-		spawn(&t[k], argv[k + 1], t[2].port, 0);
+		spawn(&t[k], argv[k + 1], t[2].port);
 		on_core(t[k].pid, 1);
 		for (r = 0; r < 200 && (r = dial(t[k].port)) < 0; r++)
 			usleep(20000);

@@ -6,8 +6,9 @@
 // SPDX-License-Identifier: MIT
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assert, scenario, sleep, summary } from './harness.mjs';
 import { at, open, outline, quit, rows, show, textOf, until } from './browser.mjs';
@@ -622,7 +623,48 @@ await scenario('facts 21: watchers that are stuck do no harm', async (s) => {
 		after.p50.toFixed(2)} ms, p99 ${before.p99.toFixed(2)} -> ${
 		after.p99.toFixed(2)} ms`);
 	assert.ok(after.p50 - before.p50 < 1, 'the median piece is late');
-	aloud('21, the full disk: it takes a file system of its own');
+});
+
+await scenario('facts 21: a full disk does no harm', async (s) => {
+	const disk = mkdtempSync(join(tmpdir(), 'claudecodex-disk-'));
+	const mount = (...a) => new Promise((ok) => execFile(a[0], a.slice(1),
+		(e) => ok(!e)));
+
+	if (!await mount('mount', '-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', disk)) {
+		aloud('21, a full disk: this user may not mount one');
+		return;
+	}
+	/* Lazily: the proxy ends after what was started with the scenario. */
+	s.keep({ close: () => execFile('umount', ['-l', disk]) });
+	const px = await openai(s, { LOG_DIR: join(disk, 'log') });
+	await new Talk(px).ask('while there is room', { text: 'yes' });
+	try {
+		writeFileSync(join(disk, 'filler'), Buffer.alloc(1 << 20));
+	} catch (e) {
+		assert.equal(e.code, 'ENOSPC');
+	}
+	const page = await open(s, px.url), pieces = Array.from({ length: 200 },
+		(_, i) => `piece ${i} `);
+	let said = '';
+	const watcher = new AbortController();
+	fetch(`${px.url}/dashboard/events`, { signal: watcher.signal }).then(
+		async (r) => {
+			for await (const p of r.body.pipeThrough(
+				new TextDecoderStream()))
+				said += p;
+		}).catch(() => 0);
+	for (let i = 0; i < 5; i++) {
+		const r = await new Talk(px).ask('x'.repeat(200000), { pieces });
+		assert.equal(r.text, pieces.join(''));
+	}
+	await until(page, () => document.querySelectorAll('#rail li').length === 6);
+	for (let i = 0; i < 100 && !/"failing":1/.test(said); i++)
+		await sleep(100);
+	watcher.abort();
+	assert.match(said, /"failing":1/);
+	await until(page, () => /log failing/.test(document.querySelector('#state')
+		.innerText));
+	clean(page);
 });
 
 await scenario('facts 22: ten thousand steps', async (s) => {
