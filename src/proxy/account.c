@@ -9,7 +9,10 @@
  * SPDX-License-Identifier: MIT */
 #include "proxy.h"
 
-enum { STILL_GOOD = 60 };	/* s before the end that a call may begin */
+enum {
+	STILL_GOOD = 60,	/* s before the end that a call may begin */
+	REST = 30000		/* ms after a renewal that failed (AW-90) */
+};
 
 static int64_t clock_now(const struct account *acc)
 {
@@ -42,6 +45,7 @@ void account_renew(struct proxy *p)
 	helper_forget(&p->helper, HELPER_CREDENTIALS, acc->ask);
 	memset(acc->last, 0, acc->nlast);
 	acc->nlast = 0;
+	acc->rest_until = 0;
 }
 
 /* The credentials' text into acc->last. */
@@ -50,17 +54,25 @@ static int look(struct proxy *p, struct str *why)
 	struct account *acc = &p->account;
 	struct credentials c;
 	struct str answer;
-	int r = helper_ask(&p->helper, HELPER_CREDENTIALS, acc->ask, p->now,
-	    &answer);
+	int r;
 
+	/* What looks them up may be a program of the user's, or a service that
+	 * is down: while the old are valid it isn't asked at every request. */
+	if (p->now < acc->rest_until && last_is_good(acc))
+		return OK;
+	r = helper_ask(&p->helper, HELPER_CREDENTIALS, acc->ask, p->now,
+	    &answer);
 	if (r == OK && credentials_read(&c, answer) == OK) {
 		memcpy(acc->last, answer.p, answer.n);
 		acc->nlast = answer.n;
 		acc->expires = c.expires;
 		return OK;
 	}
-	if (last_is_good(acc))
+	if (last_is_good(acc)) {
+		if (r != E_MORE)
+			acc->rest_until = p->now + REST;
 		return OK;
+	}
 	*why = r == OK ? S("the AWS credentials can't be read") :
 	    r == E_LIMIT ? S("AWS_PROFILE is longer than any profile's name") :
 	    answer;
@@ -134,16 +146,33 @@ void account_tend(struct proxy *p)
 
 /* ---- where ---- */
 
+/* How an endpoint is in use: 2 by somebody, 1 by idle connections alone. */
 static int in_use(const struct proxy *p, const struct upstream *up)
+{
+	int used = 0;
+	size_t i;
+
+	for (i = 0; i < p->n; i++) {
+		const struct conn *c = &p->conns[i];
+		const struct exchange *x = &p->clients[i].x;
+
+		if ((x->stage != X_NONE && x->call.up == up) || (c->up == up &&
+		    c->state != CONN_FREE && c->state != CONN_IDLE))
+			return 2;
+		if (c->up == up && c->state == CONN_IDLE)
+			used = 1;
+	}
+	return used;
+}
+
+/* A connection goes where it was made to, whatever stands in the entry. */
+static void close_idle(struct proxy *p, const struct upstream *up)
 {
 	size_t i;
 
 	for (i = 0; i < p->n; i++)
-		if ((p->conns[i].state != CONN_FREE && p->conns[i].up == up) ||
-		    (p->clients[i].x.stage != X_NONE &&
-		    p->clients[i].x.call.up == up))
-			return 1;
-	return 0;
+		if (p->conns[i].state == CONN_IDLE && p->conns[i].up == up)
+			conn_close(&p->conns[i]);
 }
 
 /* The entry that goes to that place; else one that is free; NULL: none. */
@@ -151,6 +180,7 @@ static struct endpoint *find(struct proxy *p, const struct fetch_url *u)
 {
 	struct account *acc = &p->account;
 	struct endpoint *e, *best = NULL;
+	int use, least = 2;
 	size_t i;
 
 	for (i = 0; i < ENDPOINTS_MAX; i++) {
@@ -162,12 +192,17 @@ static struct endpoint *find(struct proxy *p, const struct fetch_url *u)
 	}
 	for (i = 0; i < ENDPOINTS_MAX; i++) {
 		e = &acc->endpoints[i];
-		if ((!best || e->used < best->used) && !(e->used &&
-		    in_use(p, &e->up)))
+		use = e->used ? in_use(p, &e->up) : 0;
+		if (use < least || (best && use == least &&
+		    e->used < best->used)) {
 			best = e;
+			least = use;
+		}
 	}
-	if (best)
+	if (best) {
+		close_idle(p, &best->up);
 		best->used = 0;
+	}
 	return best;
 }
 

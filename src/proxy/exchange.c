@@ -476,9 +476,12 @@ static int sign_in(struct proxy *p, struct client *c)
 	if (r != E_MORE)
 		return r;
 	if (x->stage != X_SIGN)
-		x->deadline = p->now + SIGN_MAX;
+		x->deadline = p->now + (x->call.kind == CALL_COUNT ? COUNT_MAX :
+		    x->call.kind == CALL_MODELS ? MODELS_MAX : SIGN_MAX);
 	x->stage = X_SIGN;
-	return E_MORE;
+	/* A process that hangs is no reason to count nothing. */
+	return x->call.kind != CALL_MESSAGES && p->now >= x->deadline ? OK :
+	    E_MORE;
 }
 
 /* Encodes and sets out; again after CALL_RETRY. */

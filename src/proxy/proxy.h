@@ -146,6 +146,7 @@ struct account {
 	struct str ask;		/* of the helper */
 	int told;		/* the owner knows whose keys are used */
 	int64_t expires;	/* of last: unix s; 0: not known to */
+	int64_t rest_until;	/* no look-up before then while last is good */
 	size_t nlast;
 	char last[HELPER_ANSWER_MAX];	/* the last good answer */
 	uint64_t turn;

@@ -354,6 +354,33 @@ static void renewed(void)
 	    "AW-91 then it is said");
 }
 
+/* A credential_process that hangs: what can be said without keys is said. */
+static void hanging(void)
+{
+	const char *get = "GET /v1/models HTTP/1.1\r\nHost: localhost\r\n"
+	    "Connection: close\r\n\r\n";
+	int64_t began;
+	struct str a;
+	int waits, fd;
+
+	put_file(".aws-credentials", "");
+	put_file(".aws-config", "[default]\ncredential_process = sleep 50\n");
+	poll(NULL, 0, 1100);
+	waits = post("/v1/messages", ASK);
+	began = now_ms();
+	a = read_all(post("/v1/messages/count_tokens", ASK));
+	T(has(a, "HTTP/1.1 200") && has(a, "{\"input_tokens\":") &&
+	    !has(a, ":0}"), "BR-132 counts without keys");
+	fd = dial(proxy.port);
+	say(fd, str_of(get));
+	a = read_all(fd);
+	T(has(a, "HTTP/1.1 200") && has(a, "claude-opus-"),
+	    "BR-140 lists without keys");
+	T(now_ms() - began < 9000, "AW-61 a process that hangs delays neither "
+	    "for long");
+	close(waits);	/* nor does it hold the program back at its end */
+}
+
 int main(int argc, char **argv)
 {
 	char endpoint[96], files[2][128];
@@ -378,5 +405,8 @@ int main(int argc, char **argv)
 	exceptions();
 	renewed();
 	T(stop(&proxy, t_count.failed > 0), "ends");
+	T(start(&proxy, binary, settings), "starts again");
+	hanging();
+	T(stop(&proxy, t_count.failed > 0), "ends while a look-up hangs");
 	return t_done("live/bedrock");
 }

@@ -51,6 +51,14 @@ void monitor_say(struct monitor *m, const char *level, struct str text)
 	    text.p);
 }
 
+static int closed;
+
+void conn_close(struct conn *c)
+{
+	c->state = CONN_FREE;
+	closed++;
+}
+
 static void set_up(void)
 {
 	memset(&p, 0, sizeof p);
@@ -165,6 +173,16 @@ static void endpoints(void)
 	}
 	T(i == ENDPOINTS_MAX && call.fault.status == 529,
 	    "but not those in use");
+	clients[2].x.stage = X_NONE;
+	conns[5].state = CONN_DRAIN;
+	conns[5].up = clients[2].x.call.up;
+	T(ready("m") == E_FAULT, "nor those that a connection is busy with");
+	conns[5].state = CONN_IDLE;
+	conns[6] = conns[5];
+	conns[6].up = clients[3].x.call.up;
+	T(ready("m") == OK && call.up == clients[2].x.call.up && closed == 1 &&
+	    conns[6].state == CONN_IDLE,
+	    "idle connections make room, closed first");
 	set_up();
 	config.upstreams[0].host = S("vpce.test");
 	helper(OK, KEYS EAST "endpoint http://x/\n");
@@ -186,6 +204,11 @@ static void keeping(void)
 	T_INT(ready("m"), OK, "AW-90 goes on while they are renewed");
 	helper(E_FAULT, "STS is down");
 	T_INT(ready("m"), OK, "AW-85 and when that fails");
+	nasked = 0;
+	p.now += REST - 1;
+	T(ready("m") == OK && nasked == 0, "AW-90 not asked at every request");
+	p.now++;
+	T(ready("m") == OK && nasked == 1, "AW-90 but again after 30 s");
 	account_renew(&p);
 	T(forgotten == 1 && ready("m") == E_FAULT && fault_has("STS is down"),
 	    "AW-91 refused ones are gone");
