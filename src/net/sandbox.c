@@ -501,7 +501,7 @@ static unsigned lock(uint64_t files, int net, const unsigned *ports, size_t n)
 	rules = new_ruleset(&r, version);
 	if (rules < 0)
 		return 0;
-	if (r.net & NET_CONNECT && allow_ports(rules, ports, n) != OK) {
+	if (ports && r.net && allow_ports(rules, ports, n) != OK) {
 		close(rules);
 		return 0;
 	}

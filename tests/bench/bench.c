@@ -371,13 +371,14 @@ static void nginx_conf(int port, int upstream)
 static void spawn(struct target *t, const char *binary, int upstream)
 {
 	char path[128], conf[128], port[64], url[80], logs[96];
-	char *ours[] = { strdup(binary), NULL };
-	char *theirs[] = { strdup(binary), strdup("-p"), dir, strdup("-c"),
-		conf, NULL };
-	char *env[] = { port, url, logs, strdup("OPENAI_MODEL=m"),
-		strdup("HOME=/"), strdup("NO_COLOR=1"), NULL };
+	char name[256], prefix[] = "-p", file[] = "-c", model[] =
+		"OPENAI_MODEL=m", home[] = "HOME=/", plain[] = "NO_COLOR=1";
+	char *ours[] = { name, NULL };
+	char *theirs[] = { name, prefix, dir, file, conf, NULL };
+	char *env[] = { port, url, logs, model, home, plain, NULL };
 	int fd, is_nginx = strcmp(t->name, "nginx") == 0;
 
+	snprintf(name, sizeof(name), "%s", binary);
 	snprintf(conf, sizeof(conf), "%s/nginx.conf", dir);
 	snprintf(path, sizeof(path), "%s/%s.out", dir, t->name);
 	snprintf(port, sizeof(port), "SERVER_PORT=%d", t->port);
@@ -668,8 +669,8 @@ static void report_times(struct target *t)
 static double calls_of(const struct target *t)
 {
 	char path[128], pid[24], line[256];
-	char *argv[] = { strdup("strace"), strdup("-c"), strdup("-p"), pid,
-		strdup("-o"), path, NULL };
+	char name[] = "strace", count[] = "-c", of[] = "-p", to[] = "-o";
+	char *argv[] = { name, count, of, pid, to, path, NULL };
 	double calls = -1;
 	FILE *f;
 	pid_t s;

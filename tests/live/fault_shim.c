@@ -8,7 +8,7 @@
  * once it listens. FAULT_COUNT names a file in which faults are counted.
  *
  * SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
+#define _DEFAULT_SOURCE		/* syscall */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

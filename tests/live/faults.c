@@ -206,13 +206,12 @@ static enum verdict judge(long got, int stream)
 static int descriptors(void)
 {
 	char path[64];
-	struct dirent *e;
 	int n = 0;
 	DIR *d;
 
 	snprintf(path, sizeof(path), "/proc/%ld/fd", (long)proxy.pid);
 	d = opendir(path);
-	while (d && (e = readdir(d)) != NULL)
+	while (d && readdir(d) != NULL)
 		n++;
 	if (d)
 		closedir(d);
