@@ -79,10 +79,11 @@ size_t str_find(struct str s, struct str what)
 
 size_t str_ifind(struct str s, struct str what)
 {
+	unsigned char first = what.n ? lower(*what.p) : 0;
 	size_t at;
 
 	for (at = 0; s.n - at >= what.n && at < s.n; at++)
-		if (ieq(s.p + at, what.p, what.n))
+		if (lower(s.p[at]) == first && ieq(s.p + at, what.p, what.n))
 			return at;
 	return what.n ? s.n : 0;
 }

@@ -54,10 +54,22 @@ static void put_clock(const struct monitor *m, struct buf *b, int64_t wall_ms)
 	put_in(m, b, DIM, str_of(text));
 }
 
-static void print(struct monitor *m, struct buf *b)
+void console_flush(struct monitor *m)
 {
 	struct pollfd pfd = { m->opt.console_fd, POLLOUT, 0 };
 
+	if (m->nconsole == 0)
+		return;
+	if (poll(&pfd, 1, 0) != 1 || !(pfd.revents & POLLOUT) ||
+	    write(m->opt.console_fd, m->console, m->nconsole) < 0)
+		m->dropped += m->console_lines;
+	m->nconsole = m->console_lines = 0;
+}
+
+/* Lines wait a moment for others, as a call of the system costs more than a
+ * line: monitor_turn lets them go. */
+static void print(struct monitor *m, struct buf *b)
+{
 	/* Room is kept for the end of the line. */
 	b->full = 0;
 	if (b->n > LINE_MAX_BYTES) {
@@ -68,9 +80,11 @@ static void print(struct monitor *m, struct buf *b)
 	buf_chr(b, '\n');
 	if (m->opt.console_fd < 0)
 		return;
-	if (poll(&pfd, 1, 0) != 1 || !(pfd.revents & POLLOUT) ||
-	    write(m->opt.console_fd, b->p, b->n) < 0)
-		m->dropped++;
+	if (b->n > sizeof m->console - m->nconsole)
+		console_flush(m);
+	memcpy(m->console + m->nconsole, b->p, b->n);
+	m->nconsole += b->n;
+	m->console_lines++;
 }
 
 /* "6.2 s", "340 ms" */
@@ -369,4 +383,5 @@ void monitor_say(struct monitor *m, const char *level, struct str text)
 	buf_put(&b, S(": "));
 	buf_printable(&b, buf_str(&t));
 	print(m, &b);
+	console_flush(m);
 }

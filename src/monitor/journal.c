@@ -411,7 +411,7 @@ uint64_t journal_end(struct journal *j)
 		j->open.public = j->open.n - 1;
 	j->open.closed = j->opt.bodies == LOG_BODIES_NONE ||
 	    (j->opt.bodies == LOG_BODIES_ERRORS && !j->failed);
-	j->writer.emitted += b->n + 1;
+	j->writer.emitted += j->open.closed ? j->open.public + 2 : b->n + 1;
 	place(j, &j->open, b->p);
 	return seq;
 }

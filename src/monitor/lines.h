@@ -8,6 +8,8 @@
 #include "monitor.h"
 #include "prices.h"
 
+/* console.c: writes what waits */
+void console_flush(struct monitor *m);
 /* console.c: wall_ms is when it ended, since 1970. */
 void console_begin(const struct record *r);
 void console_end(const struct record *r, int64_t wall_ms);

@@ -21,7 +21,8 @@ void record_begin(struct record *r, const struct record_source *from)
 	events_request(r, from);
 	if (m->journal && r->req && r->slot < m->opt.slots)
 		m->in_flight[r->slot] = r;
-	m->open++;
+	if (m->open++ == 0)
+		console_flush(m);
 }
 
 void record_end(struct record *r)
@@ -39,6 +40,9 @@ void record_end(struct record *r)
 	if (m->journal && r->slot < m->opt.slots)
 		m->in_flight[r->slot] = NULL;
 	m->open -= m->open > 0;
+	/* Who is alone sees it before its client does. */
+	if (m->open == 0)
+		console_flush(m);
 }
 
 uint64_t monitor_dropped(const struct monitor *m)

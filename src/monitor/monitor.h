@@ -145,6 +145,9 @@ struct monitor {
 	int64_t dropped_at, tended;
 	int colour;
 	uint64_t dropped;		/* lines of the console that found no room */
+	size_t nconsole, console_lines;	/* that wait to be written together */
+	int64_t console_at;		/* when they are, at the latest; 0: none */
+	char console[4096];		/* PIPE_BUF: a pipe takes it whole */
 	uint64_t requests, errors, cancelled;
 	struct metrics metrics;
 	struct otlp otlp;

@@ -31,7 +31,7 @@ enum {
 
 struct session {
 	uint64_t key;		/* 0: free */
-	struct label id, title;
+	struct label id;
 	const char *by;
 	int hints;		/* a hint header was seen */
 	int agents;		/* an agent header was seen: who has none is the

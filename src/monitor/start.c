@@ -14,6 +14,7 @@
 
 enum {
 	TEND_MS = 1000,
+	CONSOLE_MS = 5,		/* that a line waits for others */
 	PRICES_TEXT = 262144,	/* of PRICES_FILE */
 	PRICES_SCRATCH = 4 << 20
 };
@@ -135,6 +136,7 @@ void monitor_reopen(struct monitor *m)
 
 void monitor_close(struct monitor *m)
 {
+	console_flush(m);
 	if (m->journal)
 		writer_close(m->journal);
 }
@@ -151,7 +153,7 @@ unsigned monitor_want(const struct monitor *m)
 
 static void tend_files(struct monitor *m, int64_t now)
 {
-	switch (writer_turn(m->journal, now)) {
+	switch (writer_turn(m->journal, now, m->open == 0)) {
 	case WRITER_FAILS:
 		say(m, "warning", S("the log in LOG_DIR cannot be written ("),
 		    m->journal->writer.why == EPERM ?
@@ -172,8 +174,15 @@ int64_t monitor_turn(struct monitor *m, int64_t now, int readable)
 	int64_t wake;
 	size_t i;
 
+	if (m->nconsole && m->console_at == 0)
+		m->console_at = now + CONSOLE_MS;
+	if (m->open == 0 || (m->nconsole && now >= m->console_at))
+		console_flush(m);
+	if (m->nconsole == 0)
+		m->console_at = 0;
+	wake = m->console_at ? m->console_at : LOOP_NEVER;
 	if (!m->journal)
-		return LOOP_NEVER;
+		return wake;
 	m->journal->writer.readable = readable;
 	tend_files(m, now);
 	if (now - m->tended >= TEND_MS) {
@@ -183,7 +192,8 @@ int64_t monitor_turn(struct monitor *m, int64_t now, int readable)
 				alerts_stall(m->in_flight[i], now);
 		alerts_dropped(m, now);
 	}
-	wake = writer_wake(m->journal);
+	if (writer_wake(m->journal) < wake)
+		wake = writer_wake(m->journal);
 	if ((m->open || m->dropped_told != m->journal->dropped) &&
 	    m->tended + TEND_MS < wake)
 		wake = m->tended + TEND_MS;

@@ -140,6 +140,11 @@ static int next_frame(struct journal *j)
 	struct writer *w = &j->writer;
 	struct entry *e;
 
+	if (w->reopen) {
+		w->reopen = 0;
+		put_frame(w, SCRIBE_REOPEN, S(""));
+		return 1;
+	}
 	if (w->nqueue) {
 		put_frame(w, SCRIBE_LOG, (struct str){ w->queue, w->nqueue });
 		w->nqueue = 0;
@@ -222,7 +227,8 @@ static int has_more(const struct journal *j)
 {
 	const struct writer *w = &j->writer;
 
-	return w->sent < w->frame.n || w->nqueue || w->seq < j->next;
+	return w->sent < w->frame.n || w->reopen || w->nqueue ||
+	    w->seq < j->next;
 }
 
 /* 1: more could go. */
@@ -253,7 +259,7 @@ static int is_due(struct journal *j, int64_t now)
 	    j->entry[w->seq & (j->nentries - 1)].pos > BATCH));
 }
 
-enum writer_news writer_turn(struct journal *j, int64_t now)
+enum writer_news writer_turn(struct journal *j, int64_t now, int idle)
 {
 	struct writer *w = &j->writer;
 	enum writer_news r;
@@ -266,7 +272,7 @@ enum writer_news writer_turn(struct journal *j, int64_t now)
 	if (w->fd < 0)
 		return WRITER_QUIET;
 	r = w->readable ? listen_to(j, now) : WRITER_QUIET;
-	if (w->fd < 0 || !has_more(j) || !is_due(j, now))
+	if (w->fd < 0 || !has_more(j) || !(is_due(j, now) || idle))
 		return r;
 	for (i = 0; i < FRAMES_MAX && send_some(j); i++)
 		continue;
@@ -337,8 +343,7 @@ void writer_reopen(struct journal *j)
 {
 	struct writer *w = &j->writer;
 
-	if (w->fd >= 0 && w->sent == w->frame.n)
-		put_frame(w, SCRIBE_REOPEN, S(""));
+	w->reopen = 1;
 }
 
 void writer_open(struct journal *j, const struct writer_options *o)
@@ -376,7 +381,7 @@ void writer_close(struct journal *j)
 		w->flush_at = now;
 		p = (struct pollfd){ w->fd, POLLOUT, 0 };
 		(void)poll(&p, 1, (int)(until - now));
-		(void)writer_turn(j, now);
+		(void)writer_turn(j, now, 1);
 	}
 	sock_close(w->fd);
 	w->fd = -1;

@@ -55,6 +55,7 @@ struct writer {
 	struct buf frame;	/* on its way */
 	size_t sent;
 	int blocked;		/* the child takes no more for now */
+	int reopen;		/* it is to be told to open its files anew */
 	int readable;		/* it has said something; set by the owner */
 	int64_t flush_at;	/* what waits leaves then; 0: nothing waits */
 	size_t nqueue;
@@ -69,8 +70,9 @@ void writer_open(struct journal *j, const struct writer_options *o);
 /* For the loop. */
 int writer_fd(const struct journal *j);
 unsigned writer_want(const struct journal *j);
-/* Moves what is due. Never blocks. */
-enum writer_news writer_turn(struct journal *j, int64_t now);
+/* Moves what is due; all of it when nothing is in flight (idle). Never
+ * blocks. */
+enum writer_news writer_turn(struct journal *j, int64_t now, int idle);
 /* When it wants its next turn, as loop_now(). */
 int64_t writer_wake(const struct journal *j);
 /* A line for people. Whole, without its end. */

@@ -338,9 +338,6 @@ static void record_start(struct proxy *p, struct client *c)
 	x->rec.slot = c->slot;
 	label_set(&x->rec.id, client_request_id(c));
 	label_set(&x->rec.client, http_field(h, S("user-agent")));
-	label_set(&x->rec.session,
-	    http_field(h, S("x-claude-code-session-id")));
-	label_set(&x->rec.agent, http_field(h, S("x-claude-code-agent-id")));
 	x->rec.accepted = c->begun_at;
 	x->rec.wall_ms = loop_wall();
 	x->rec.arrived = p->now;

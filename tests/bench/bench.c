@@ -368,7 +368,9 @@ static void nginx_conf(int port, int upstream)
 	write_file("nginx.conf", text);
 }
 
-static void spawn(struct target *t, const char *binary, int upstream)
+/* fresh: without a journal to be read at the start. */
+static void spawn(struct target *t, const char *binary, int upstream,
+    int fresh)
 {
 	char path[128], conf[128], port[64], url[80], logs[96];
 	char name[256], prefix[] = "-p", file[] = "-c", model[] =
@@ -384,7 +386,8 @@ static void spawn(struct target *t, const char *binary, int upstream)
 	snprintf(port, sizeof(port), "SERVER_PORT=%d", t->port);
 	snprintf(url, sizeof(url), "OPENAI_BASE_URL=http://127.0.0.1:%d/v1",
 	    upstream);
-	snprintf(logs, sizeof(logs), "LOG_DIR=%s/logs", dir);
+	snprintf(logs, sizeof(logs), "LOG_DIR=%s/%s", dir, fresh ? "fresh" :
+	    "logs");
 	if (is_nginx)
 		nginx_conf(t->port, upstream);
 	t->pid = fork();
@@ -698,6 +701,14 @@ static double calls_of(const struct target *t)
 	return calls < 0 ? -1 : calls / TRACED;
 }
 
+static void clean_logs(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	remove_files(path);
+}
+
 static double start_ms(const char *binary, const char *name, int upstream)
 {
 	static const char ask[] = "GET /health HTTP/1.1\r\nHost: localhost\r\n"
@@ -709,7 +720,8 @@ static double start_ms(const char *binary, const char *name, int upstream)
 
 	close(listen_free(&t.port));
 	began = now_us();
-	spawn(&t, binary, upstream);
+	clean_logs("fresh");
+	spawn(&t, binary, upstream, 1);
 	while ((fd = dial(t.port)) < 0)
 		usleep(100);
 	fcntl(fd, F_SETFL, 0);
@@ -738,11 +750,9 @@ static void report_start(char **argv, int upstream)
 
 static void clean(void)
 {
-	char path[128];
-
 	kill(upstream_pid, SIGKILL);
-	snprintf(path, sizeof(path), "%s/logs", dir);
-	remove_files(path);
+	clean_logs("logs");
+	clean_logs("fresh");
 	remove_files(dir);
 }
 
@@ -772,7 +782,7 @@ int main(int argc, char **argv)
 	t[2].port = upstream_start();
 	for (k = 0; k < 2; k++) {
 		close(listen_free(&t[k].port));
-		spawn(&t[k], argv[k + 1], t[2].port);
+		spawn(&t[k], argv[k + 1], t[2].port, 0);
 		on_core(t[k].pid, 1);
 		for (r = 0; r < 200 && (r = dial(t[k].port)) < 0; r++)
 			usleep(20000);
