@@ -145,6 +145,18 @@ int aws_region_ok(struct str r)
 	return r.n > 0 && r.n < 64 && r.p[0] != '-' && r.p[r.n - 1] != '-';
 }
 
+struct str aws_region_plain(struct str r, int *fips)
+{
+	if (str_starts(r, S("fips-"))) {
+		*fips = 1;
+		r = str_from(r, 5);
+	} else if (str_ends(r, S("-fips"))) {
+		*fips = 1;
+		r = str_head(r, r.n - 5);
+	}
+	return str_eq(r, S("aws-global")) ? S("us-east-1") : r;
+}
+
 struct str aws_suffix(struct str region)
 {
 	static const struct { const char *prefix, *suffix; } known[] = {
@@ -166,20 +178,15 @@ static struct str without_slash(struct str s)
 }
 
 struct str aws_endpoint(const struct lookup *l, struct str profile,
-    const char *upper, const char *lower, const char **from)
+    const char *variable, const char *service, const char **from)
 {
-	char name[64];
-	struct buf b = buf_on(name, sizeof(name) - 1);
 	struct str s, services;
 
-	buf_put(&b, S("AWS_ENDPOINT_URL_"));
-	buf_put(&b, str_of(upper));
-	name[b.n] = '\0';
-	*from = "AWS_ENDPOINT_URL_...";
+	*from = variable;
 	if (str_ieq(aws_env(l, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
 	    S("true")))
 		return (struct str){ NULL, 0 };
-	s = aws_env(l, name);
+	s = aws_env(l, variable);
 	if (s.n)
 		return without_slash(s);
 	*from = "AWS_ENDPOINT_URL";
@@ -189,7 +196,7 @@ struct str aws_endpoint(const struct lookup *l, struct str profile,
 	*from = "services of the profile";
 	services = aws_setting(l, profile, "services");
 	s = services.n ? ini_get(l->config.text, INI_SERVICES, services,
-	    str_of(lower), S("endpoint_url"), NULL) : services;
+	    str_of(service), S("endpoint_url"), NULL) : services;
 	if (s.n)
 		return without_slash(s);
 	*from = "endpoint_url of the profile";

@@ -59,13 +59,15 @@ struct str aws_where(struct lookup *l, struct str profile);
 
 /* AW-101: one host label. */
 int aws_region_ok(struct str region);
+/* And what is written for one: fips-X and X-fips are X, with *fips set. */
+struct str aws_region_plain(struct str region, int *fips);
 /* AW-112: "amazonaws.com" or what the region's partition has. */
 struct str aws_suffix(struct str region);
-/* Base URL of a service without the last slash: AWS_ENDPOINT_URL_<upper>,
+/* Base URL of a service without the last slash: its variable,
  * AWS_ENDPOINT_URL, the profile's services and endpoint_url (AW-110). *from
  * gets what set it. Empty: none. */
 struct str aws_endpoint(const struct lookup *l, struct str profile,
-    const char *upper, const char *lower, const char **from);
+    const char *variable, const char *service, const char **from);
 
 /* One call, repeated on 5xx, 429 and connection errors (AW-121). ms: for each
  * try. tries: 1 to AWS_TRIES. retry: may be NULL; says of an answer that would

@@ -278,10 +278,10 @@ static struct str refresh_body(struct lookup *l, struct str id,
 
 /* A base URL: an override's, or the service's own in its region. */
 static struct str service(struct lookup *l, const struct session *s,
-    const char *upper, const char *lower, struct str host)
+    const char *variable, const char *name, struct str host)
 {
 	const char *from;
-	struct str base = aws_endpoint(l, s->profile, upper, lower, &from);
+	struct str base = aws_endpoint(l, s->profile, variable, name, &from);
 
 	return base.n ? base : JOIN(l, S("https://"), host, S("."), s->region,
 	    S("."), str_starts(s->region, S("cn-")) ? S("amazonaws.com.cn") :
@@ -307,8 +307,8 @@ static int refresh(struct lookup *l, struct session *s)
 	if (sigv4_iso_date(member(l, v, "registrationExpiresAt"),
 	    &until) == OK && until <= l->now)
 		return E_NONE;
-	f.url = JOIN(l, service(l, s, "SSO_OIDC", "sso_oidc", S("oidc")),
-	    S("/token"));
+	f.url = JOIN(l, service(l, s, "AWS_ENDPOINT_URL_SSO_OIDC",
+	    "sso_oidc", S("oidc")), S("/token"));
 	f.body = refresh_body(l, id, secret, old);
 	if (aws_fetch(l, &f, AWS_FETCH_MS, AWS_TRIES, NULL, answer) != OK ||
 	    answer->head.status != 200 ||
@@ -367,7 +367,8 @@ static int ask(struct lookup *l, struct session *s,
 	if (b.full)
 		return E_FULL;
 	f.url = buf_end(l->a, &b);
-	f.url = JOIN(l, service(l, s, "SSO", "sso", S("portal.sso")), f.url);
+	f.url = JOIN(l, service(l, s, "AWS_ENDPOINT_URL_SSO", "sso",
+	    S("portal.sso")), f.url);
 	f.fields = JOIN(l, S("accept: application/json\r\n"
 	    "x-amz-sso_bearer_token: "), s->token, S("\r\n"));
 	if (!f.url.p || !f.fields.p)

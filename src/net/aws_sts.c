@@ -174,13 +174,14 @@ static struct str sts_region(struct lookup *l, struct str profile)
 	    "AWS_DEFAULT_REGION" };
 	struct str r = profile.n ? aws_setting(l, profile, "region") : profile;
 	size_t i;
+	int ignored;
 
 	if (!aws_region_ok(r))
 		r = l->in->region;
 	for (i = 0; i < COUNT(names) && !aws_region_ok(r); i++)
 		r = aws_env(l, names[i]);
-	return aws_region_ok(r) && !str_eq(r, S("aws-global")) ? r :
-	    S("us-east-1");
+	r = aws_region_plain(r, &ignored);
+	return aws_region_ok(r) ? r : S("us-east-1");
 }
 
 static int sign(struct lookup *l, const struct fetch_url *u, struct str region,
@@ -241,7 +242,7 @@ static int call(struct lookup *l, struct str profile, struct str what,
 	int r, again = 0;
 
 	host = JOIN(l, S("https://sts."), region, S("."), aws_suffix(region));
-	base = aws_endpoint(l, profile, "STS", "sts", &from);
+	base = aws_endpoint(l, profile, "AWS_ENDPOINT_URL_STS", "sts", &from);
 	url = JOIN(l, base.n ? base : host, S("/"));
 	if (!answer || !host.p || !url.p)
 		return E_FULL;

@@ -378,19 +378,6 @@ static int chain(struct lookup *l, struct str profile, int named,
 	return r;
 }
 
-/* AW-101: fips-X and X-fips ask for FIPS in X. */
-static struct str plain_region(struct str r, int *fips)
-{
-	if (str_starts(r, S("fips-"))) {
-		*fips = 1;
-		r = str_from(r, 5);
-	} else if (str_ends(r, S("-fips"))) {
-		*fips = 1;
-		r = str_head(r, r.n - 5);
-	}
-	return str_eq(r, S("aws-global")) ? S("us-east-1") : r;
-}
-
 static int region(struct lookup *l, struct str profile, int instance,
     struct credentials *out)
 {
@@ -418,7 +405,7 @@ static int region(struct lookup *l, struct str profile, int instance,
 		warn(l, out, S("no region is configured, us-east-1 is used; "
 		    "set AWS_REGION"));
 	}
-	out->region = plain_region(r, &out->fips);
+	out->region = aws_region_plain(r, &out->fips);
 	return aws_region_ok(out->region) ? OK : FAULT(l,
 	    out->region_source, S(": not a region: "), r);
 }
@@ -457,8 +444,8 @@ static int place(struct lookup *l, struct str profile, int instance,
 		    "use_dualstack_endpoint", &out->dualstack);
 	if (r != OK)
 		return r;
-	out->endpoint = aws_endpoint(l, profile, "BEDROCK_RUNTIME",
-	    "bedrock_runtime", &from);
+	out->endpoint = aws_endpoint(l, profile,
+	    "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "bedrock_runtime", &from);
 	if (!out->endpoint.n)
 		return OK;
 	out->endpoint_source = str_of(from);

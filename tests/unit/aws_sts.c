@@ -14,6 +14,43 @@ static void find(const char *doc, const char *want, const char *label)
 	T_STR(buf_str(&b), str_of(want), "%s", label);
 }
 
+static const char *region_variable;
+
+static const char *env(void *ctx, const char *name)
+{
+	(void)ctx;
+	return strcmp(name, "AWS_REGION") == 0 ? region_variable : "";
+}
+
+static void regions(void)
+{
+	static const struct { const char *config, *own, *variable, *want; }
+	    rows[] = {
+		{ "[profile p]\nregion = eu-west-1\n", "us-west-2", "a-1",
+		    "eu-west-1" },
+		{ "", "us-west-2", "ap-south-1", "us-west-2" },
+		{ "", "", "ap-south-1", "ap-south-1" },
+		{ "", "", "", "us-east-1" },
+		{ "", "", "aws-global", "us-east-1" },
+		{ "", "", "fips-us-west-2", "us-west-2" },
+		{ "[profile p]\nregion = us-gov-west-1-fips\n", "", "",
+		    "us-gov-west-1" },
+		{ "[profile p]\nregion = a.evil/\n", "", "x@y", "us-east-1" },
+		{ "", "", "fips-", "us-east-1" }
+	};
+	struct credentials_input in = { .env = env };
+	struct lookup l = { .in = &in };
+	size_t i;
+
+	for (i = 0; i < COUNT(rows); i++) {
+		l.config.text = str_of(rows[i].config);
+		in.region = str_of(rows[i].own);
+		region_variable = rows[i].variable;
+		T_STR(sts_region(&l, S("p")), str_of(rows[i].want),
+		    "AW-73 which STS, %zu", i);
+	}
+}
+
 int main(void)
 {
 	static const char whole[] = "<?xml v?><!-- <P><n>0</n> --><a:P q='1'>"
@@ -47,5 +84,6 @@ int main(void)
 		found += xml_find(s, S("P"), S("n")).n > 0;
 	}
 	T(found > 0 && found < 20, "cut anywhere");
+	regions();
 	return t_done("aws_sts");
 }

@@ -350,7 +350,7 @@ static void environments(void)
 	set("AWS_SESSION_TOKEN", "new");
 	set("AWS_PROFILE", "dev");
 	set("AWS_DEFAULT_REGION", "eu-west-2");
-	FOUND("with a profile too", "AKIAENV", "environment");
+	FOUND("AW-40 with a profile too", "AKIAENV", "environment");
 	T_STR(got.token, S("new"), "the new name wins");
 	T(has(got.warning, "AWS_PROFILE"), "AW-41 a warning");
 	T_STR(got.region_source, S("AWS_DEFAULT_REGION"), "AW-100 from");
@@ -772,7 +772,7 @@ static void messages(void)
 	    str_eq(c.token, S("tok")) && str_eq(c.region, S("eu-west-1")) &&
 	    c.fips == 1 && c.dualstack == 0 && c.expires == 0,
 	    "with what was found");
-	T_INT(keep, KEEP_FILE, "kept for moments: a login changes the file");
+	T_INT(keep, KEEP_FILE, "AW-92 kept for moments: a login changes the file");
 	d = buf_on(again, sizeof(again));
 	credentials_write(&d, &c);
 	T_STR(buf_str(&d), buf_str(&b), "there and back");
