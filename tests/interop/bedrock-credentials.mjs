@@ -228,7 +228,28 @@ await scenario('aws sign-in: an instance that never answers delays nobody', asyn
 	assert.equal(r.status, 401, JSON.stringify(r.body));
 });
 
-await scenario('aws sign-in: a process that hangs and one that is chatty', async (s) => {
+await scenario('aws sign-in: a process that hangs holds up who needs it alone', async (s) => {
+	const x = await world(s, { config: '[default]\ncredential_process = sleep 50\n' });
+	const gone = new AbortController();
+	const slow = fetch(`${x.px.url}/v1/messages`, { method: 'POST', signal: gone.signal,
+		body: JSON.stringify({ model: 'claude-sonnet-5-5', max_tokens: 5, messages: [{ role: 'user', content: 'x' }] }) })
+		.then(() => 'answered', () => 'gone');
+	const began = Date.now();
+
+	assert.equal((await fetch(`${x.px.url}/health`)).status, 200);
+	assert.ok(Date.now() - began < 1000, 'health waited');
+	const count = await fetch(`${x.px.url}/v1/messages/count_tokens`, { method: 'POST',
+		body: JSON.stringify({ model: 'claude-sonnet-4-6', messages: [{ role: 'user', content: 'x' }] }) });
+	assert.equal(count.status, 200);
+	assert.ok((await count.json()).input_tokens > 0);
+	assert.equal((await fetch(`${x.px.url}/v1/models`)).status, 200);
+	assert.ok(Date.now() - began < 9000);
+	gone.abort();
+	assert.equal(await slow, 'gone');
+	assert.equal(x.b.requests.length, 0);
+});
+
+await scenario('aws sign-in: a chatty process', async (s) => {
 	const x = await world(s, { config: '[default]\ncredential_process = /bin/sh -c "yes noise | head -c 9000000"\n' });
 	const r = await x.ask();
 

@@ -66,7 +66,13 @@ for (const [name, id, env, images] of [
 	['converse, Claude', 'us.anthropic.claude-', { BEDROCK_API: 'converse' }, 1],
 	['converse, Nova', 'us.amazon.nova-pro-v1:0', { BEDROCK_MODEL_ID: 'us.amazon.nova-pro-v1:0' }, 1],
 	['converse, Llama', 'us.meta.llama4-maverick-17b-instruct-v1:0',
-		{ BEDROCK_MODEL_ID: 'us.meta.llama4-maverick-17b-instruct-v1:0' }, 0]])
+		{ BEDROCK_MODEL_ID: 'us.meta.llama4-maverick-17b-instruct-v1:0' }, 0],
+	['converse, Mistral', 'mistral.mistral-large-2407-v1:0',
+		{ BEDROCK_MODEL_ID: 'mistral.mistral-large-2407-v1:0' }, 0],
+	['converse, DeepSeek', 'deepseek.v3-v1:0',
+		{ BEDROCK_MODEL_ID: 'deepseek.v3-v1:0' }, 0],
+	['converse, gpt-oss', 'openai.gpt-oss-120b-1:0',
+		{ BEDROCK_MODEL_ID: 'openai.gpt-oss-120b-1:0' }, 0]])
 	await scenario(`claude code bedrock ${name}: a job with parallel calls, thinking, an image`, async (s) => {
 		const p = project({ 'a.txt': `alpha ${TRICKY}\n`, 'b.txt': 'the number is 4711\n', 'p.png': PNG });
 		const { b, px } = await pair(s, job(p.work), env);
@@ -82,13 +88,32 @@ for (const [name, id, env, images] of [
 			assert.ok(c.id.startsWith(id), c.id);
 			/* BR-65: with tools, Llama can't be streamed. */
 			assert.equal(c.operation, name.startsWith('invoke') ?
-				'invoke-with-response-stream' : images ?
-					'converse-stream' : 'converse');
+				'invoke-with-response-stream' : name.endsWith('Llama') ?
+					'converse' : 'converse-stream');
 			assert.ok(!JSON.stringify(c).includes('sk-ant-client-key'));
 			assert.ok(!JSON.stringify(c.body).includes('x-anthropic-billing'));
 			for (const h of ['anthropic-beta', 'anthropic-version', 'x-api-key', 'x-app'])
 				assert.equal(c.headers[h], undefined, h);
+			if (name.endsWith('Mistral'))	/* BR-60 */
+				for (const t of turns(c.body))
+					for (const e of [...t.calls, ...t.results])
+						assert.match(e.id, /^[A-Za-z0-9]{9}$/);
 		}
+		/* BR-26, BR-61: what Claude signed comes back, turn by turn. What
+		 * others thought has no signature and stays away (BR-71). */
+		const signed = b.chats.map((c) => turns(c.body).reduce((k, t) => k + t.thinking, 0));
+		assert.equal(Math.max(...signed), /Claude/.test(name) ? 2 : 0, `${signed}`);
+		/* BR-68, BR-69: marks arrive where the model takes them (the upstream
+		 * refuses more than four and those in a wrong place), and what was
+		 * read and written to the cache is what Claude Code counts. */
+		const main = b.chats.filter((c) => JSON.stringify(c.body).includes('JOB['));
+		const marks = (c) => JSON.stringify(c.body).match(/"(cachePoint|cache_control)":\{/g)?.length ?? 0;
+		for (const c of main)
+			assert.ok(/Claude|Nova/.test(name) ? marks(c) >= 1 : marks(c) === 0, `${marks(c)} marks`);
+		const total = (k) => b.chats.reduce((n, c) => n + c.usage[k], 0);
+		assert.equal(r.result.usage.cache_read_input_tokens, total('read'));
+		assert.equal(r.result.usage.cache_creation_input_tokens, total('write'));
+		assert.equal(r.result.usage.input_tokens, total('input'));
 		assert.ok(r.blocks.some((x) => x.type === 'thinking'));
 		assert.ok(!px.console.includes(KEYS.secretAccessKey));
 	});
@@ -233,6 +258,59 @@ await scenario('sdk bedrock: models by ARN, by name, by MODEL_MAP', async (s) =>
 	assert.equal(e.status, 404);
 });
 
+await scenario('sdk bedrock: a region the keys or the model are not for', async (s) => {
+	const { client, b } = await pair(s, () => ({ text: 'x' }), { AWS_REGION: 'eu-west-1' });
+	const e = await client.messages.create(ASK).then(() => null, (x) => x);
+
+	assert.equal(e.status, 401);
+	assert.equal(e.headers.get('x-should-retry'), 'false');
+	assert.match(e.message, /region: eu-west-1/);
+	assert.equal(b.requests.length, 1);
+	const far = await pair(s, (body, entry) => ({ fail: { status: 400, code: 'ValidationException',
+		message: 'The provided model identifier is invalid.' } }), { AWS_REGION: 'us-east-1' });
+	const f = await far.client.messages.create({ ...ASK, model: 'us.amazon.nova-premier-v1:0' }).then(() => null, (x) => x);
+	assert.equal(f.status, 404);
+	assert.match(f.message, /us\.amazon\.nova-premier-v1:0 in us-east-1/);
+});
+
+for (const [way, env] of [['invoke', {}], ['converse', { BEDROCK_API: 'converse' }]])
+	await scenario(`sdk bedrock ${way}: signed thinking over turns, streamed and whole`, async (s) => {
+		let n = 0;
+		const { b, client } = await pair(s, () => ({ reasoning: `step ${++n} ${TRICKY}`, text: `said ${n}`,
+			calls: [{ name: 'weather', args: { city: String(n) } }] }), env);
+		const messages = [...ASK.messages];
+
+		for (let i = 0; i < 5; i++) {
+			const ask = { ...ASK, tools: [TOOL], messages, max_tokens: 8000,
+				thinking: { type: 'enabled', budget_tokens: 2000 }, model: 'claude-sonnet-4-6' };
+			const m = i % 2 ? await client.messages.create(ask) :
+				await client.messages.stream(ask).finalMessage();
+			assert.equal(m.content[0].type, 'thinking');
+			assert.equal(m.content[0].thinking, `step ${i + 1} ${TRICKY}`);
+			assert.ok(b.issued.has(m.content[0].signature), 'BR-26 its own signature');
+			messages.push({ role: 'assistant', content: m.content }, { role: 'user',
+				content: m.content.filter((c) => c.type === 'tool_use').map((c) =>
+					({ type: 'tool_result', tool_use_id: c.id, content: 'sunny' })) });
+			assert.equal(turns(b.chats.at(-1).body).reduce((k, t) => k + t.thinking, 0), i);
+		}
+		assert.deepEqual(b.refusals, []);
+	});
+
+await scenario('sdk bedrock: a body near the limit, and one over it, BR-5', async (s) => {
+	const { client, b } = await pair(s, () => ({ text: 'long' }), { MAX_BODY: '40m' });
+	const of = (n) => ({ ...ASK, messages: [{ role: 'user', content: 'word '.repeat(n / 5) }] });
+
+	assert.equal((await client.messages.create(of(24_900_000))).content[0].text, 'long');
+	assert.deepEqual(b.refusals, []);
+	const e = await client.messages.create(of(25_100_000)).then(() => null, (x) => x);
+	assert.equal(e.status, 413);
+	assert.equal(e.error.error.type, 'request_too_large');
+	assert.equal(b.requests.length, 1, 'it was not sent');
+	const { max_tokens: _, ...count } = of(25_100_000);
+	const c = await client.messages.countTokens({ ...count, model: 'claude-opus-5-5' });
+	assert.ok(c.input_tokens > 1_000_000, 'BR-132 counted all the same');
+});
+
 await scenario('sdk bedrock: a clock that is off, AW-10', async (s) => {
 	const { client, b } = await pair(s, () => ({ text: 'on time' }), {}, { skew: 3600 });
 
@@ -250,18 +328,19 @@ await scenario('sdk bedrock: a Bedrock API key, AW-11', async (s) => {
 	assert.ok(!px.console.includes('ABSKinterop'));
 });
 
-await scenario('bedrock: a client that leaves closes the upstream, BR-40', async (s) => {
-	const { client, b } = await pair(s, () => ({ text: 'word '.repeat(400), delay: 20 }));
-	const stream = client.messages.stream(ASK);
+for (const [way, env] of [['invoke', {}], ['converse', { BEDROCK_API: 'converse' }]])
+	await scenario(`bedrock ${way}: a client that leaves closes the upstream, BR-40 BR-102`, async (s) => {
+		const { client, b } = await pair(s, () => ({ text: 'word '.repeat(400), delay: 20 }), env);
+		const stream = client.messages.stream(ASK);
 
-	const done = stream.done();
+		const done = stream.done();
 
-	await Promise.race([done, new Promise((r) => stream.once('text', r))]);
-	stream.abort();
-	await done.catch(() => {});
-	for (let i = 0; i < 100 && !b.closed.length; i++)
-		await new Promise((r) => setTimeout(r, 20));
-	assert.equal(b.closed.length, 1);
-});
+		await Promise.race([done, new Promise((r) => stream.once('text', r))]);
+		stream.abort();
+		await done.catch(() => {});
+		for (let i = 0; i < 100 && !b.closed.length; i++)
+			await new Promise((r) => setTimeout(r, 20));
+		assert.equal(b.closed.length, 1);
+	});
 
 summary('bedrock');

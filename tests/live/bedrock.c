@@ -259,7 +259,7 @@ static void converse(void)
 	T(next_request(), "BR-1 Nova goes to Converse");
 	T_STR(asked.head.target,
 	    S("/model/amazon.nova-lite-v1%3A0/converse-stream"), "BR-3");
-	T(signature_holds("eu-west-1", TOKEN), "AW-2 signed as it came");
+	T(signature_holds("eu-west-1", TOKEN), "AW-2 AW-5 signed as it came");
 	T(!has((struct str){ asked.mem, asked.n }, "sk-client-secret"),
 	    "BR-4 the client's key stays here");
 	T(http_field(&asked.head, S("anthropic-beta")).n == 0, "BR-4 betas");
@@ -297,6 +297,28 @@ static void no_metadata(void)
 	a = read_all(fd);
 	T(has(a, "event: message_stop"), "BR-93 whole all the same");
 	T(now_ms() - began < ANSWER_MS, "BR-93 the wait ends");
+}
+
+/* What comes behind the end is nobody's, and isn't waited for. */
+static void after_done(void)
+{
+	int64_t began = now_ms();
+	int fd = post("/v1/messages", ASK);
+	struct str a;
+
+	T(next_request(), "asked");
+	send_head("200 OK", FRAMES, "");
+	send_frame("event", "messageStart", "{\"role\":\"assistant\"}");
+	send_frame("event", "contentBlockDelta",
+	    "{\"contentBlockIndex\":0,\"delta\":{\"text\":\"x\"}}");
+	send_frame("event", "messageStop", "{\"stopReason\":\"end_turn\"}");
+	send_frame("event", "metadata", "{\"usage\":{\"inputTokens\":7,"
+	    "\"outputTokens\":3,\"totalTokens\":10}}");
+	send_frame("exception", "throttlingException", "{\"message\":\"x\"}");
+	a = read_all(fd);
+	T(has(a, "event: message_stop") && !has(a, "event: error"),
+	    "BR-38 frames after the end");
+	T(now_ms() - began < 2000, "BR-38 aren't waited for");
 }
 
 static void cut(void)
@@ -401,6 +423,7 @@ int main(int argc, char **argv)
 	poll(NULL, 0, 1100);	/* that there were none is known for a second */
 	converse();
 	no_metadata();
+	after_done();
 	cut();
 	exceptions();
 	renewed();

@@ -711,7 +711,8 @@ static void test_stream(void)
 	    "\"content_block\":{\"type\":\"text\",\"text\":\"\"}}"), OK, "BR-31");
 	room = arena_room(&w.a);
 	T_INT(chunk("{\"type\":\"content_block_delta\",\"index\":0,\"delta\":"
-	    "{\"type\":\"text_delta\",\"text\":\"a\\u00e9\"}}"), OK, "BR-31");
+	    "{\"type\":\"text_delta\",\"text\":\"a\\u00e9\"}}"), OK,
+	    "BR-31 AW-29");
 	T_INT(chunk("{\"type\":\"ping\"}"), OK, "BR-39");
 	T_INT(chunk("{\"no\":\"type\"}"), OK, "BR-31 no type");
 	T_INT(bedrock_invoke_event(&w.c, &w.st, S("{\"p\":\"x\"}")), OK,

@@ -41,7 +41,7 @@ static const struct row rows[] = {
 	{ "BR-80 text has no start", "S {'role':'assistant'}\n"
 	    TEXT(0, "Hel") TEXT(0, "lo") STOP(0) END("end_turn") USAGE,
 	    "T{Hel|lo} end_turn 3/0/0/4." },
-	{ "BR-81 thinking, signature", THINK(0, "'text':'a'")
+	{ "BR-81 BR-82 thinking, signature", THINK(0, "'text':'a'")
 	    THINK(0, "'text':'b'") THINK(0, "'signature':'S=='") STOP(0)
 	    TEXT(1, "c") STOP(1) END("end_turn") USAGE,
 	    "R{a|b~S==} T{c} end_turn 3/0/0/4." },
