@@ -20,7 +20,8 @@ enum {
 	GETS = 12		/* look-ups in each object */
 };
 
-static char memory[64 * SIZE_MAX_IN], more[64 * SIZE_MAX_IN];
+/* Aligned, as one of them is taken for an array of tokens. */
+static _Alignas(16) char memory[64 * SIZE_MAX_IN], more[64 * SIZE_MAX_IN];
 static char text1[8 * SIZE_MAX_IN], text2[8 * SIZE_MAX_IN];
 static char text3[8 * SIZE_MAX_IN];
 
