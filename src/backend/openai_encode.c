@@ -32,7 +32,19 @@ size_t openai_key(struct enc *e, struct str name)
 	buf_chr(&e->b, '"');
 	buf_put(&e->b, name);
 	buf_put(&e->b, S("\":"));
+	if (e->nwrote < WROTE_MAX)
+		e->wrote[e->nwrote++] = name;
 	return mark;
+}
+
+int openai_wrote(const struct enc *e, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < e->nwrote; i++)
+		if (str_eq(e->wrote[i], str_of(name)))
+			return 1;
+	return 0;
 }
 
 void openai_key_end(struct enc *e, struct str name, size_t mark)
@@ -535,5 +547,7 @@ int openai_encode(struct call *c)
 		put_count(&e);
 	else
 		max_at = put_body(&e);
+	if (c->kind == CALL_MESSAGES)
+		openai_account(&e);
 	return finish(&e, max_at);
 }

@@ -45,6 +45,8 @@ struct member_tool {
 	struct jstr set, member;
 };
 
+enum { WROTE_MAX = 32 };	/* twice what any profile writes */
+
 struct enc {
 	struct call *c;
 	const struct openai_flags *flags;
@@ -72,6 +74,8 @@ struct enc {
 	enum effort effort;	/* as sent; UNSET when not */
 
 	struct buf b;		/* the body */
+	struct str wrote[WROTE_MAX];	/* names of its members */
+	size_t nwrote;
 	size_t nmessages;	/* written so far */
 	uint64_t cost;		/* hundredths of a token (OA-129) */
 	int images;
@@ -135,6 +139,11 @@ int openai_readable(const struct block *b);
 size_t openai_key(struct enc *e, struct str name);
 void openai_key_end(struct enc *e, struct str name, size_t mark);
 void openai_put_raw(struct enc *e, struct str name, struct str value);
+/* Whether a member of that name was written. */
+int openai_wrote(const struct enc *e, const char *name);
+/* openai_account.c: notes for what stands nowhere in the body, once it is
+ * written. */
+void openai_account(struct enc *e);
 /* A field that an upstream may refuse: whether to send it now. */
 int openai_may_send(struct enc *e, enum openai_param p);
 

@@ -476,10 +476,19 @@ static void put_escaped(struct buf *b, unsigned char c)
 	buf_chr(b, hex_digits[c & 15]);
 }
 
+/* U+200E, 200F, 202A to 202E, 2066 to 2069: what turns the direction of text,
+ * so that it reads as something else than it is. */
+static int turns_text(const unsigned char *p)
+{
+	return p[0] == 0xe2 && ((p[1] == 0x80 && (p[2] == 0x8e ||
+	    p[2] == 0x8f || (p[2] >= 0xaa && p[2] <= 0xae))) ||
+	    (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+}
+
 void buf_printable(struct buf *b, struct str s)
 {
 	unsigned char c;
-	int n;
+	int i, n;
 
 	while (s.n) {
 		n = utf8_len(s);
@@ -493,6 +502,9 @@ void buf_printable(struct buf *b, struct str s)
 			/* C1 controls: U+009B alone is an escape sequence. */
 			put_escaped(b, c);
 			put_escaped(b, (unsigned char)s.p[1]);
+		} else if (n == 3 && turns_text((const unsigned char *)s.p)) {
+			for (i = 0; i < 3; i++)
+				put_escaped(b, (unsigned char)s.p[i]);
 		} else if (c == '\\') {
 			buf_put(b, S("\\\\"));
 		} else {

@@ -253,21 +253,26 @@ static void put_calls(const struct monitor *m, struct buf *b,
 static void put_notes(const struct monitor *m, struct buf *b,
     const struct notes *ns)
 {
-	size_t i;
+	size_t i, shown = 0, more = 0;
 
 	if (!ns || ns->n == 0)
 		return;
 	buf_put(b, S("; "));
 	paint(m, b, DIM);
-	for (i = 0; i < ns->n && i < 4; i++) {
-		buf_put(b, i ? S(", ") : S(""));
+	for (i = 0; i < ns->n; i++) {
+		/* Another name is no loss: the page tells it. */
+		if (shown == 4 || ns->v[i].kind == NOTE_RENAMED) {
+			more++;
+			continue;
+		}
+		buf_put(b, shown++ ? S(", ") : S(""));
 		buf_printable(b, ns->v[i].field);
 		buf_chr(b, ' ');
 		buf_put(b, str_of(note_kind_name(ns->v[i].kind)));
 	}
-	if (i < ns->n) {
-		buf_put(b, S(", "));
-		put_counted(b, ns->n - i, "more note");
+	if (more) {
+		buf_put(b, shown ? S(", ") : S(""));
+		put_counted(b, more, shown ? "more note" : "note");
 	}
 	paint(m, b, PLAIN);
 }

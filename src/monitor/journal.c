@@ -371,7 +371,7 @@ static void place(struct journal *j, const struct entry *as, const char *text)
 	e = entry_of(j, j->next);
 	*e = *as;
 	e->pos = pos;
-	if (e->n)
+	if (text)
 		memcpy(j->ring + pos % j->size, text, e->n);
 	j->next++;
 	j->lines++;

@@ -14,6 +14,8 @@
 
 enum { PAGE = 4096 };
 
+_Static_assert(CAUSES <= METRIC_CAUSES, "a counter for each cause");
+
 static const char *const classes[METRIC_CLASSES] = {
 	"main", "subagent", "workflow", "auxiliary", "compaction", "probe",
 	"count", "models", "replay", "other"
@@ -169,7 +171,7 @@ void metrics_record(struct metrics *t, const struct record *r)
 	if (r->fault.status && (r->sent || r->fault.status >= 502))
 		m->errors[index_of(errors, METRIC_ERRORS - 2,
 		    str_of(r->fault.type ? r->fault.type : "other"))]++;
-	if (r->cause > 0 && r->cause < METRIC_CAUSES)
+	if (r->cause > 0 && r->cause < CAUSES)
 		t->cause[r->cause]++;
 }
 
@@ -489,7 +491,7 @@ static void put_troubles(const struct monitor *mon, const struct metrics *t,
 		    &t->model[i]);
 		close_u64(b, t->model[i].retries);
 	}
-	for (i = 1; i < METRIC_CAUSES && i < CAUSES; i++)
+	for (i = 1; i < CAUSES; i++)
 		put_listed(b, "claudecodex_cache_misses_total",
 		    "Prompts that a cache should have held, by why it didn't.",
 		    "cause", cause_name((enum cause)i), t->cause[i], i == 1);

@@ -17,7 +17,7 @@ enum {
 	METRIC_BUCKETS = 17,	/* 10 ms, doubled each: to 655 s */
 	METRIC_TOOLS = 32,	/* known ones, "mcp" and "other" */
 	METRIC_OUTCOMES = 4,	/* of a tool: ok error bad_json unknown_tool */
-	METRIC_CAUSES = 12, METRIC_RULES = 16, METRIC_ERRORS = 12,
+	METRIC_CAUSES = 11, METRIC_RULES = 16, METRIC_ERRORS = 12,
 	METRIC_NAME = 96
 };
 

@@ -18,7 +18,8 @@ static const struct {
 #define ROW(who, model, in, out, read, w5, w1) \
 	{ who, model, { in, out, read, w5, w1, 0, 0, 0, 0 } }
 #define CLAUDE(model, in, out, read) \
-	{ "anthropic", model, { in, out, read, in * 5 / 4, in * 2, 0, 0, 0, 0 } }
+	{ "anthropic", model, { in, out, read, (in) * 5 / 4, (in) * 2, 0, 0, \
+	    0, 0 } }
 	CLAUDE("claude-fable-5-1", 100000, 500000, 2500),
 	CLAUDE("claude-fable-5", 100000, 500000, 10000),
 	CLAUDE("claude-opus-5-5", 40000, 200000, 2000),
