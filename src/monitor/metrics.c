@@ -14,7 +14,7 @@
 
 enum { PAGE = 4096 };
 
-_Static_assert(CAUSES <= METRIC_CAUSES, "a counter for each cause");
+_Static_assert((int)CAUSES <= (int)METRIC_CAUSES, "a counter for each cause");
 
 static const char *const classes[METRIC_CLASSES] = {
 	"main", "subagent", "workflow", "auxiliary", "compaction", "probe",
