@@ -111,6 +111,17 @@ static int wrap_count(struct call *c, const struct bedrock *st)
 	return OK;
 }
 
+int bedrock_empty(struct call *c)
+{
+	struct usage usage = { .input = c->estimate, .thinking = -1,
+	    .estimated = 1 };
+	const struct jstr none = { { NULL, 0 } };
+
+	c->answer.usage = usage;
+	answer_finish(&c->answer, STOP_MAX_TOKENS, none, none, &usage);
+	return CALL_DONE;
+}
+
 static int choose_way(struct call *c, struct bedrock *st)
 {
 	enum bedrock_api api = options(c)->api;

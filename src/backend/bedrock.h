@@ -210,6 +210,10 @@ int bedrock_list(struct call *c);
 int bedrock_beta(const struct call *c, const struct bedrock_model *m,
     int converse, struct str flag, struct str *as);
 
+/* bedrock.c. AN-20: nothing is to be generated, so nobody is asked: an answer
+ * without a block. CALL_DONE. */
+int bedrock_empty(struct call *c);
+
 /* bedrock_converse.c. st->model is set. Writes c->body, c->estimate,
  * st->names, c->upstream_stream, notes. OK, E_FAULT, E_FULL; CALL_DONE when
  * nothing is to be generated (AN-20). For CALL_COUNT the members of

@@ -650,19 +650,6 @@ static int64_t estimate(const struct enc *e)
 	return (int64_t)(bytes + e->tokens);
 }
 
-/* AN-20: nothing is to be generated, so nobody is asked. */
-static int answer_empty(struct call *c)
-{
-	struct usage usage = { .input = c->estimate, .thinking = -1,
-	    .estimated = 1 };
-	struct jstr none = { { NULL, 0 } };
-
-	c->answer.usage = usage;
-	answer_start(&c->answer);
-	answer_finish(&c->answer, STOP_MAX_TOKENS, none, none, &usage);
-	return CALL_DONE;
-}
-
 int bedrock_converse(struct call *c, struct bedrock *st)
 {
 	const struct bedrock_facts *facts = c->up->facts;
@@ -687,5 +674,5 @@ int bedrock_converse(struct call *c, struct bedrock *st)
 	c->nbody = 1;
 	c->estimate = estimate(&e);
 	return c->kind == CALL_MESSAGES && c->req->max_tokens == 0 ?
-	    answer_empty(c) : OK;
+	    bedrock_empty(c) : OK;
 }

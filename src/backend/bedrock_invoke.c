@@ -422,18 +422,6 @@ static void put_body(struct edit *e)
 	buf_chr(&e->b, '}');
 }
 
-/* AN-20: nothing is to be generated, so nobody is asked. */
-static int answer_empty(struct call *c)
-{
-	struct usage usage = { .input = c->estimate, .thinking = -1,
-	    .estimated = 1 };
-	const struct jstr none = { { NULL, 0 } };
-
-	c->answer.usage = usage;
-	answer_finish(&c->answer, STOP_MAX_TOKENS, none, none, &usage);
-	return CALL_DONE;
-}
-
 int bedrock_invoke(struct call *c, struct bedrock *st)
 {
 	struct edit e = { .c = c, .m = &st->model, .r = c->req,
@@ -443,7 +431,7 @@ int bedrock_invoke(struct call *c, struct bedrock *st)
 	c->upstream_stream = c->req->stream;
 	forget_unknown(c->notes);
 	if (c->kind == CALL_MESSAGES && c->req->max_tokens == 0)
-		return answer_empty(c);
+		return bedrock_empty(c);
 	e.needs = find_needs(c->req);
 	add_header_flags(&e);
 	add_flags(&e, json_get(c->req->json, S("anthropic_beta")));
