@@ -155,16 +155,22 @@ int openai_shows(const struct request *r);
 /* Models that OpenRouter can give a budget, and that know cache marks. */
 int openai_is_claude_or_gemini(const struct enc *e);
 
-/* Counts what was written since `from` as text of a JSON string: to the byte
- * where a count is all that is asked for, else nearly, as the estimate only
- * stands until the service's own figures come. */
+/* Whether sampling will do: where the service's own figures are to come; and
+ * where earlier ones have corrected such an estimate, as its ratio (OA-131)
+ * holds for no other way of counting. */
+static inline int counts_nearly(const struct enc *e)
+{
+	return e->c->kind != CALL_COUNT || openai_learned(e->c)->ratio;
+}
+
+/* Counts what was written since `from` as text of a JSON string. */
 static inline void cost_text(struct enc *e, size_t from)
 {
 	struct jstr s = { str_from(buf_str(&e->b), from) };
 
-	e->cost += e->c->kind == CALL_COUNT ?
-	    estimate_jstr(s, e->flags->vocabulary) :
-	    estimate_near(s.raw, e->flags->vocabulary);
+	e->cost += counts_nearly(e) ?
+	    estimate_near(s.raw, e->flags->vocabulary) :
+	    estimate_jstr(s, e->flags->vocabulary);
 }
 
 /* The lower-case hex SHA-256 of a string, unescaped: n digits of it. */

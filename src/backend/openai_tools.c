@@ -458,7 +458,7 @@ static void put_examples(struct enc *e, const struct tool *t, size_t from)
  * have to be read to the byte, and together as long as a conversation. */
 static int many_tools(const struct enc *e)
 {
-	return e->ntools >= TOOLS_MANY && e->c->kind != CALL_COUNT;
+	return e->ntools >= TOOLS_MANY && counts_nearly(e);
 }
 
 static void put_description(struct enc *e, const struct tool *t)

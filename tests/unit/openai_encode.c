@@ -1226,6 +1226,37 @@ static void test_count(void)
 	T_STR(encode_kind(body, CALL_COUNT), body, "OA-124 as it came");
 }
 
+/* A long text of many kinds, so that its sample differs from its whole. */
+static void test_ratio(void)
+{
+	static char fields[1 << 16];
+	struct str body;
+	int64_t near, exact;
+	size_t n, i;
+
+	n = (size_t)snprintf(fields, sizeof fields, "{\"model\":\"m\","
+	    "\"max_tokens\":9,\"messages\":[{\"role\":\"user\","
+	    "\"content\":\"");
+	for (i = 0; n < 40000; i++)
+		n += (size_t)snprintf(fields + n, sizeof fields - n,
+		    i % 37 < 11 ? "%zu{%zx}; " : "some words %zu of a row ",
+		    i, i * i);
+	n += (size_t)snprintf(fields + n, sizeof fields - n, "\"}]}");
+	body = (struct str){ fields, n };
+	serve("generic", "", "local");
+	encode_kind(body, CALL_COUNT);
+	exact = c.estimate;
+	encode_kind(body, CALL_MESSAGES);
+	near = c.estimate;
+	T(near != exact, "OA-131 %d is near, not %d", (int)near, (int)exact);
+	openai_learned(&c)->ratio = 65536 / 4 * 5;
+	encode_kind(body, CALL_MESSAGES);
+	T_INT(c.estimate, (near * 5 + 3) / 4, "OA-131 a message");
+	encode_kind(body, CALL_COUNT);
+	T_INT(c.estimate, (near * 5 + 3) / 4,
+	    "OA-131 a count by the estimate that taught the ratio");
+}
+
 static void test_estimate(void)
 {
 	int64_t with;
@@ -1377,6 +1408,7 @@ int main(void)
 	test_tool_changes();
 	test_learned();
 	test_count();
+	test_ratio();
 	test_estimate();
 	test_arena();
 	test_fixtures();
