@@ -127,7 +127,8 @@ portable: all $(UNIT) $(GOLDEN) $(FUZZ)
 	@tools/runtests $(B)/log $(PORTABLE)
 
 test: all $(UNIT) $(GOLDEN) $(FUZZ) $(LIVE) ## all tests that need only a C compiler and make
-	@tools/runtests $(B)/log tools/floors $(if $(SANITIZE),,'tools/pure $(B)/obj') \
+	@tools/runtests $(B)/log tools/floors 'tools/documented $(B)/claudecodex' \
+		$(if $(SANITIZE),,'tools/pure $(B)/obj') \
 		$(PORTABLE) $(foreach f,$(LIVE),'$f $(B)/claudecodex')
 
 check: $(BEARSSL_A) ## the same tests under ASan and UBSan; warnings are errors

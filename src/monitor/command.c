@@ -85,6 +85,7 @@ void *command_memory(size_t n)
 
 int command_map(const char *path, struct str *out)
 {
+	const char *named = path;
 	char inside[1024];
 	struct stat st;
 	void *m = MAP_FAILED;
@@ -97,7 +98,9 @@ int command_map(const char *path, struct str *out)
 	*out = S("");
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		command_fail(S("cannot open "), str_of(path));
+		snprintf(inside, sizeof inside, "cannot open (%s): ",
+		    strerror(errno));
+		command_fail(str_of(inside), str_of(named));
 		return E_FAULT;
 	}
 	if (st.st_size == 0) {

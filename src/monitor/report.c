@@ -504,13 +504,15 @@ int command_report(const struct command_input *in)
 		if (strcmp(arg, "--html") == 0)
 			html = 1;
 		else if (*arg == '-' || path)
-			return command_fail(S("report [--html] FILE, not "),
+			return command_fail(S("usage: claudecodex report "
+			    "[--html] FILE|LOG_DIR, not "),
 			    str_of(arg));
 		else
 			path = arg;
 	}
 	if (!path)
-		return command_fail(S("report [--html] FILE"), S(""));
+		return command_fail(S("usage: claudecodex report [--html] "
+		    "FILE|LOG_DIR"), S(""));
 	r->parse = command_memory(PARSE);
 	if (!r->parse)
 		return command_fail(S("no memory"), S(""));

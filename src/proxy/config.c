@@ -15,20 +15,42 @@ enum kind { TEXT, SECRET, PORT, MS, BYTES, NUMBER };
 enum { NO_DOTENV = 1 };		/* not taken from .env */
 enum { TOKEN_MIN = 8 };		/* shorter ones are guessed */
 
+/* In the order and the groups in which --help lists them. */
 enum set {
-	BACKEND, HOST, PORT_, NAMES, PROXY_KEY, OPENAI_KEY, OPENAI_URL,
-	OPENAI_MODEL, OPENAI_PROFILE, OPENAI_FLAGS, ANTHROPIC_KEY,
-	ANTHROPIC_URL, ANTHROPIC_MODEL, AWS_PROFILE, AWS_REGION, BEDROCK_MODEL,
-	BEDROCK_OPUS, BEDROCK_SONNET, BEDROCK_HAIKU, BEDROCK_API, BEDROCK_URL,
-	BEDROCK_PREFIX, BEDROCK_BETAS, BEDROCK_GUARD, BEDROCK_GUARD_VERSION,
+	BACKEND, MODEL_MAP,
+	HOST, PORT_, NAMES, PROXY_KEY,
+	OPENAI_KEY, OPENAI_URL, OPENAI_MODEL, OPENAI_PROFILE, OPENAI_FLAGS,
+	ANTHROPIC_KEY, ANTHROPIC_URL, ANTHROPIC_MODEL,
+	AWS_PROFILE, AWS_REGION, BEDROCK_MODEL, BEDROCK_OPUS, BEDROCK_SONNET,
+	BEDROCK_HAIKU, BEDROCK_API, BEDROCK_URL, BEDROCK_PREFIX,
+	BEDROCK_BETAS, BEDROCK_GUARD, BEDROCK_GUARD_VERSION,
 	BEDROCK_GUARD_TRACE, BEDROCK_LATENCY, BEDROCK_TIER, BEDROCK_BILLING,
-	MODEL_MAP, CERT_FILE, HTTPS_PROXY,
-	NO_PROXY, HEADER_T, BODY_T, KEEPALIVE_T, WRITE_T, CONNECT_T, FIRST_T,
-	IDLE_T, DRAIN_T, LOG_DIR, LOG_MAX, LOG_MB, LOG_KEEP, LOG_DAYS,
-	LOG_BODIES, MONITOR_MEM, RAW_MEM, MONITOR_TOKEN, MONITOR_REPLAY,
-	OTLP_URL, OTLP_TRACES, OTLP_HEADERS, OTLP_PROTOCOL, PRICES,
-	SPEND_SESSION, SPEND_HOUR, MAX_BODY, MAX_MEMORY, MAX_CONN, SANDBOX,
-	NO_COLOR, SETS
+	CERT_FILE, HTTPS_PROXY, NO_PROXY,
+	MONITOR_TOKEN, MONITOR_REPLAY, MONITOR_MEM, RAW_MEM, PRICES,
+	SPEND_SESSION, SPEND_HOUR, NO_COLOR,
+	LOG_DIR, LOG_BODIES, LOG_MB, LOG_KEEP, LOG_DAYS, LOG_MAX,
+	OTLP_URL, OTLP_TRACES, OTLP_HEADERS, OTLP_PROTOCOL,
+	MAX_BODY, MAX_MEMORY, MAX_CONN, SANDBOX,
+	HEADER_T, BODY_T, KEEPALIVE_T, WRITE_T, CONNECT_T, FIRST_T, IDLE_T,
+	DRAIN_T, SETS
+};
+
+static const struct {
+	enum set first;
+	const char *title;
+} groups[] = {
+	{ BACKEND, "Who answers" },
+	{ HOST, "Where it listens, and to whom" },
+	{ OPENAI_KEY, "OpenAI-compatible servers" },
+	{ ANTHROPIC_KEY, "Anthropic" },
+	{ AWS_PROFILE, "Amazon Bedrock; beside these, all that signs in the "
+	    "AWS command line" },
+	{ CERT_FILE, "The way to an upstream" },
+	{ MONITOR_TOKEN, "The monitor" },
+	{ LOG_DIR, "The journal on disk" },
+	{ OTLP_URL, "OpenTelemetry" },
+	{ MAX_BODY, "Limits; sizes in bytes, or with k, m or g" },
+	{ HEADER_T, "Timeouts, in seconds" }
 };
 
 static const struct option {
@@ -125,21 +147,21 @@ static const struct option {
 	[NO_PROXY] = { "NO_PROXY", "no_proxy", NULL, TEXT, 0, "",
 	    "hosts reached without it: names, .suffixes, *" },
 	[HEADER_T] = { "HEADER_TIMEOUT", NULL, "--header-timeout", MS, 0, "20",
-	    "seconds for a request's head as a whole" },
+	    "for a request's head, as a whole" },
 	[BODY_T] = { "BODY_TIMEOUT", NULL, "--body-timeout", MS, 0, "120",
-	    "seconds for a request's body as a whole" },
+	    "for a request's body, as a whole" },
 	[KEEPALIVE_T] = { "KEEPALIVE_TIMEOUT", NULL, "--keepalive-timeout", MS,
-	    0, "60", "seconds a client's connection may rest" },
+	    0, "60", "that a client's connection may rest" },
 	[WRITE_T] = { "WRITE_TIMEOUT", NULL, "--write-timeout", MS, 0, "60",
-	    "seconds a client may take nothing of its answer" },
+	    "that a client may take nothing of its answer" },
 	[CONNECT_T] = { "CONNECT_TIMEOUT", NULL, "--connect-timeout", MS, 0,
-	    "10", "seconds to reach an upstream: name, TCP, TLS" },
+	    "10", "to reach an upstream: name, TCP, proxy, TLS" },
 	[FIRST_T] = { "FIRST_BYTE_TIMEOUT", NULL, "--first-byte-timeout", MS,
-	    0, "600", "seconds until an upstream begins to answer" },
+	    0, "600", "until an upstream begins to answer" },
 	[IDLE_T] = { "IDLE_TIMEOUT", NULL, "--idle-timeout", MS, 0, "300",
-	    "seconds of silence inside an answer" },
+	    "of silence inside an answer" },
 	[DRAIN_T] = { "DRAIN_TIMEOUT", NULL, "--drain-timeout", MS, 0, "30",
-	    "seconds for requests in flight after SIGTERM" },
+	    "for requests in flight after SIGTERM" },
 	[LOG_DIR] = { "LOG_DIR", NULL, "--log-dir", TEXT, 0, "",
 	    "directory for the journal (structured.jsonl) and requests.log; "
 	    "empty: none" },
@@ -183,7 +205,8 @@ static const struct option {
 	    "ceiling for requests in flight; default: half the machine's "
 	    "memory, at most 1g" },
 	[MAX_CONN] = { "MAX_CONNECTIONS", NULL, "--max-connections", NUMBER, 0,
-	    "", "clients served at once, up to 450; more wait" },
+	    "", "clients served at once, more wait; default, and most: 450, or "
+	    "24 with 32-bit addresses" },
 	[MONITOR_TOKEN] = { "MONITOR_TOKEN", NULL, NULL, SECRET, 0, "",
 	    "opens the monitor: /dashboard?token=...; beyond this machine "
 	    "there is no monitor without" },
@@ -416,8 +439,8 @@ static int read_bytes(struct reader *r, enum set s, uint64_t min,
 		    "allowed"));
 	n *= unit;
 	if (n < min || n > max)
-		return bad(r, s, n < min ? S("is too small") :
-		    S("is too large"));
+		return bad(r, s, n < min ? S("must be larger") :
+		    S("must be smaller"));
 	*out = n;
 	return OK;
 }
@@ -919,15 +942,17 @@ static int read_server(struct reader *r)
 	c->proxy_key = value(c, PROXY_KEY);
 	if (!http_value_ok(c->proxy_key))
 		return bad(r, PROXY_KEY, S("holds control bytes"));
+	for (n = 0; n < c->host.n && !is_loopback(c->host); n++)
+		if (!memchr("0123456789abcdefABCDEF.:", c->host.p[n], 24))
+			return bad(r, HOST, S("must be an address in numbers, "
+			    "0.0.0.0 for all of this machine's"));
 	if (c->host.n && !is_loopback(c->host) && c->proxy_key.n == 0)
-		return bad(r, HOST, S("beyond this machine only with "
-		    "PROXY_API_KEY set: whoever reaches the port spends your "
-		    "money"));
+		return bad(r, HOST, S("set PROXY_API_KEY too, as whoever "
+		    "reaches the port spends your money; without, it must be "
+		    "127.0.0.1 or ::1"));
 	return OK;
 }
 
-/* Whoever sees the monitor sees every prompt: beyond this machine only with a
- * token of its own. */
 /* name=value,name=value with %XX, as field lines. */
 static int read_otlp_headers(struct reader *r)
 {
@@ -1043,7 +1068,7 @@ static void put_wrapped(struct buf *b, struct str text, size_t indent)
 
 static void print_help(struct buf *b)
 {
-	size_t s;
+	size_t s, g = 0;
 
 	buf_put(b, S(
 "claudecodex: answers the Anthropic Messages API from Amazon Bedrock, from any\n"
@@ -1054,21 +1079,28 @@ static void print_help(struct buf *b)
 "  claudecodex --health           whether the running one is well, as status\n"
 "  claudecodex tail [-s SESSION] [--json] [--all] [--old] [FILE]\n"
 "  claudecodex top                what is in flight, on the whole screen\n"
-"  claudecodex report [--html] FILE   what a journal's file amounts to\n"
-"  claudecodex replay --model NAME [-s SESSION] [--yes] FILE\n"
+"  claudecodex report [--html] FILE|LOG_DIR    what a journal amounts to\n"
+"  claudecodex replay --model NAME [-s SESSION] [--max-tokens N] [--most N]\n"
+"                     [--yes] FILE|LOG_DIR     its requests, asked of another\n"
 "  claudecodex --version\n\n"
 "  ANTHROPIC_BASE_URL=http://localhost:8082 claude    use it\n\n"
 "Each setting comes from its flag, else the environment, else .env of the\n"
 "current directory, else its default. Keys have no flag: arguments show in\n"
-"the process list.\n\n"));
+"the process list.\n"));
 	for (s = 0; s < SETS; s++) {
+		if (g < COUNT(groups) && groups[g].first == (enum set)s) {
+			buf_chr(b, '\n');
+			buf_put(b, str_of(groups[g++].title));
+			buf_put(b, S(":\n\n"));
+		}
 		buf_put(b, S("  "));
-		put_padded(b, str_of(options[s].name), 25);
-		if (options[s].flag)
+		buf_put(b, str_of(options[s].name));
+		if (options[s].flag) {
+			buf_put(b, S(", "));
 			buf_put(b, str_of(options[s].flag));
+		}
 		if (options[s].alias) {
-			buf_put(b, options[s].flag ? S(", ") : S(""));
-			buf_put(b, S("or "));
+			buf_put(b, S(", or "));
 			buf_put(b, str_of(options[s].alias));
 		}
 		buf_put(b, S("\n      "));

@@ -44,8 +44,7 @@ int route_read(struct config *c, struct str map, struct arena *a,
 		if (entry.n == 0)
 			continue;
 		if (str_chr(entry, '=') == entry.n) {
-			FAULT(f, 500, S("every entry is pattern=model; \""),
-			    str_head(entry, 80), S("\" has no ="));
+			FAULT(f, 500, S("every entry must be pattern=model"));
 			return E_FAULT;
 		}
 		if (c->nroutes == ROUTES_MAX) {
