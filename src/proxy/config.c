@@ -12,6 +12,7 @@
 #include "../net/credentials.h"
 
 enum kind { TEXT, SECRET, PORT, MS, BYTES, NUMBER };
+enum { SMALL_MACHINE = 512 << 20 };	/* bytes: the monitor then keeps less */
 enum { NO_DOTENV = 1 };		/* not taken from .env */
 enum { TOKEN_MIN = 8 };		/* shorter ones are guessed */
 
@@ -890,12 +891,16 @@ static int read_limits(struct reader *r)
 	struct str bodies = value(c, LOG_BODIES);
 	uint64_t n = sizeof(void *) < 8 ? 24 : 450;
 	uint64_t most = sizeof(void *) < 8 ? 8 << 20 : (uint64_t)1 << 30;
+	int small = sizeof(void *) < 8 || (r->in->machine_memory &&
+	    r->in->machine_memory < SMALL_MACHINE);
 
 	/* 32-bit addresses hold fewer and smaller slots. */
 	if (sizeof(void *) < 8 && !set(c, MAX_BODY))
 		setting(c, MAX_BODY)->value = S("4m");
-	if (sizeof(void *) < 8 && !set(c, MONITOR_MEM))
+	if (small && !set(c, MONITOR_MEM))
 		setting(c, MONITOR_MEM)->value = S("4m");
+	if (small && !set(c, RAW_MEM))
+		setting(c, RAW_MEM)->value = S("2");
 	if (set(c, MAX_CONN) && read_number(r, MAX_CONN, 2, n, &n) != OK)
 		return E_FAULT;
 	c->connections = (unsigned)n;

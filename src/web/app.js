@@ -21,7 +21,7 @@ const replays = new Map();	/* replayed id -> id it repeats */
 const blobs = new Map();
 const ui = { s: null, r: null, tab: 'new', q: '', follow: true, all: false,
 	open: false, diff: true, paused: false, mark: null, against: 'prev' };
-let seq = 0, skew = 0, held = 0, stat = {}, hinted = false, prices = null;
+let seq = 0, boot, skew = 0, held = 0, stat = {}, hinted = false, prices = null;
 
 /* -- text and elements */
 
@@ -258,6 +258,7 @@ function connect() {
 	hear('delta', delta);
 	hear('stat', (d) => {
 		stat = d;
+		boot ??= d.next;
 		skew = Date.now() - d.now;
 		ui.up = true;
 		touch('top');
@@ -300,6 +301,7 @@ function route() {
 
 	if (!m)
 		return;
+	boot = 0;
 	Object.assign(ui, { s: decodeURIComponent(m[1]) || null, r: m[2] ?? null, tab:
 		m[3] in PANEL ? m[3] : 'new', follow: !m[2],
 	q: decodeURIComponent(m[4] ?? ''), reveal: true });
@@ -315,7 +317,7 @@ const lastStep = (s = here()) => s?.steps.findLast((x) => !x.side);
 function follow(st) {
 	const s = here();
 
-	if (ui.follow && st && !st.side && (!s || s === st.s || !s.live &&
+	if (ui.follow && st && !st.side && (seq + 1 < boot || !s || s === st.s || !s.live &&
 	    st.t0 - s.last > 5e3))
 		select(st, true);
 }

@@ -12,6 +12,7 @@ static _Alignas(16) char memory[MEMORY];
 static char out_text[32768];
 static struct config c;
 static struct str said;
+static uint64_t machine;
 static const char *vars[PAIRS][2];
 static size_t nvars;
 
@@ -33,7 +34,7 @@ static int load(const char *const *env, const char *dotenv,
 	struct arena a = { memory, memory + sizeof memory };
 	struct buf out = buf_on(out_text, sizeof out_text);
 	struct config_input in = { .env = look, .dotenv = str_of(dotenv),
-		.argv = argv };
+		.argv = argv, .machine_memory = machine };
 	int r;
 
 	nvars = 0;
@@ -80,6 +81,23 @@ static void precedence(void)
 	T_STR(c.upstreams[0].model, S("b"), "the last one, comments off");
 	load(ENV("SERVER_PORT", ""), "SERVER_PORT=81\n", NULL);
 	T_INT(c.port, 81, "an empty variable is none");
+}
+
+static void small(void)
+{
+	if (sizeof(void *) < 8)
+		return;			/* small in any case */
+	machine = (uint64_t)8 << 30;
+	load(NULL, "", NULL);
+	T(c.monitor_memory == 16 << 20 && c.raw_memory == 8 << 20,
+	    "a usual machine's monitor");
+	machine = 128 << 20;
+	load(NULL, "", NULL);
+	T(c.monitor_memory == 4 << 20 && c.raw_memory == 2 << 20,
+	    "a router's");
+	load(ENV("MONITOR_MEMORY", "1m", "RAW_MB", "0"), "", NULL);
+	T(c.monitor_memory == 1 << 20 && c.raw_memory == 0, "as told");
+	machine = 0;
 }
 
 static void wrong(void)
@@ -200,6 +218,7 @@ static void shown(void)
 int main(void)
 {
 	precedence();
+	small();
 	wrong();
 	detection();
 	trust();
