@@ -224,8 +224,11 @@ await scenario('page 6: agents, nested and side by side', async (s) => {
 	await page.click('#panel a:has-text("its agent") >> nth=0');
 	await until(page, (id) => location.hash.includes(id), d.step.explore.id);
 	/* Explore and Plan at the same time: their bars overlap on the axis. */
-	const spans = await page.$$eval('#lanes .band', (all) => Object.fromEntries(
-		all.map((b) => {
+	await until(page, () => document.querySelector('#lanes .bar')
+		?.getBoundingClientRect().width > 0);
+	/* Found and measured in one go: in between they may be drawn anew. */
+	const spans = await page.evaluate(() => Object.fromEntries(
+		[...document.querySelectorAll('#lanes .band')].map((b) => {
 			const bars = [...b.querySelectorAll('.bar')].map((e) =>
 				e.getBoundingClientRect());
 			return [b.firstChild.textContent.replace('└ ', ''), bars.length ?
