@@ -281,6 +281,16 @@ static void converse(void)
 	T(has(a, "\"model\":\"amazon.nova-lite-v1:0\""), "the name asked for");
 }
 
+/* The next request is asked for and answered, up to its first words. */
+static void begin_answer(void)
+{
+	T(next_request(), "asked");
+	send_head("200 OK", FRAMES, "");
+	send_frame("event", "messageStart", "{\"role\":\"assistant\"}");
+	send_frame("event", "contentBlockDelta",
+	    "{\"contentBlockIndex\":0,\"delta\":{\"text\":\"x\"}}");
+}
+
 /* The stop has come, the counters never do. */
 static void no_metadata(void)
 {
@@ -288,11 +298,7 @@ static void no_metadata(void)
 	int fd = post("/v1/messages", ASK);
 	struct str a;
 
-	T(next_request(), "asked");
-	send_head("200 OK", FRAMES, "");
-	send_frame("event", "messageStart", "{\"role\":\"assistant\"}");
-	send_frame("event", "contentBlockDelta",
-	    "{\"contentBlockIndex\":0,\"delta\":{\"text\":\"x\"}}");
+	begin_answer();
 	send_frame("event", "messageStop", "{\"stopReason\":\"end_turn\"}");
 	a = read_all(fd);
 	T(has(a, "event: message_stop"), "BR-93 whole all the same");
@@ -306,11 +312,7 @@ static void after_done(void)
 	int fd = post("/v1/messages", ASK);
 	struct str a;
 
-	T(next_request(), "asked");
-	send_head("200 OK", FRAMES, "");
-	send_frame("event", "messageStart", "{\"role\":\"assistant\"}");
-	send_frame("event", "contentBlockDelta",
-	    "{\"contentBlockIndex\":0,\"delta\":{\"text\":\"x\"}}");
+	begin_answer();
 	send_frame("event", "messageStop", "{\"stopReason\":\"end_turn\"}");
 	send_frame("event", "metadata", "{\"usage\":{\"inputTokens\":7,"
 	    "\"outputTokens\":3,\"totalTokens\":10}}");
@@ -326,11 +328,7 @@ static void cut(void)
 	int fd = post("/v1/messages", ASK);
 	struct str a;
 
-	T(next_request(), "asked");
-	send_head("200 OK", FRAMES, "");
-	send_frame("event", "messageStart", "{\"role\":\"assistant\"}");
-	send_frame("event", "contentBlockDelta",
-	    "{\"contentBlockIndex\":0,\"delta\":{\"text\":\"half\"}}");
+	begin_answer();
 	shutdown(asked.fd, SHUT_WR);
 	a = read_all(fd);
 	T(has(a, "event: error") && has(a, "api_error") &&
