@@ -454,21 +454,6 @@ size_t utf8_valid(struct str s)
 	return at;
 }
 
-void buf_utf8(struct buf *b, struct str s)
-{
-	size_t good;
-
-	while (s.n) {
-		good = utf8_valid(s);
-		buf_put(b, str_head(s, good));
-		s = str_from(s, good);
-		if (s.n) {
-			buf_put(b, S("\xef\xbf\xbd"));
-			s = str_from(s, 1);
-		}
-	}
-}
-
 static void put_escaped(struct buf *b, unsigned char c)
 {
 	buf_put(b, S("\\x"));

@@ -139,10 +139,9 @@ void buf_date(struct buf *b, int64_t seconds);
 int utf8_len(struct str s);
 /* Bytes of the longest well-formed prefix. */
 size_t utf8_valid(struct str s);
-/* Writes s with every ill-formed byte replaced by U+FFFD. */
-void buf_utf8(struct buf *b, struct str s);
-/* Writes s for a log or a terminal: control bytes, DEL and C1 controls and
- * ill-formed bytes as \xNN, backslash doubled; one line out, always. */
+/* Writes s for a log or a terminal: control bytes, DEL and C1 controls,
+ * ill-formed bytes and what turns the direction of text as \xNN, backslash
+ * doubled; one line out, always. */
 void buf_printable(struct buf *b, struct str s);
 
 #endif

@@ -15,6 +15,22 @@ enum {
 
 static char memory[4 << 20];
 
+/* As a reader of the format's own decoder has it: U+FFFD for what is no UTF-8. */
+static void put_utf8(struct buf *b, struct str s)
+{
+	size_t good;
+
+	while (s.n) {
+		good = utf8_valid(s);
+		buf_put(b, str_head(s, good));
+		s = str_from(s, good);
+		if (s.n) {
+			buf_put(b, S("\xef\xbf\xbd"));
+			s = str_from(s, 1);
+		}
+	}
+}
+
 /* What came out of one run: a line an event, with all that is told of it. */
 static void tell(struct buf *b, const struct sse_event *e, struct str *id)
 {
@@ -22,7 +38,7 @@ static void tell(struct buf *b, const struct sse_event *e, struct str *id)
 		*id = e->id;
 	buf_put(b, e->event.n ? e->event : S("message"));
 	buf_chr(b, '|');
-	buf_utf8(b, e->data);
+	put_utf8(b, e->data);
 	buf_chr(b, '|');
 	buf_put(b, *id);
 	buf_put(b, S("|\n"));
