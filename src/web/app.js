@@ -20,7 +20,7 @@ const calls = new Map();	/* tool call id -> { st, name, arg, lane } */
 const replays = new Map();	/* replayed id -> id it repeats */
 const blobs = new Map();
 const ui = { s: null, r: null, tab: 'new', q: '', follow: true, all: false,
-	open: false, diff: true, paused: false, mark: null, against: 'prev' };
+	open: false, diff: true, paused: false, mark: null, against: 'prev', at: '' };
 let seq = 0, boot, skew = 0, held = 0, stat = {}, hinted = false, prices = null;
 
 /* -- text and elements */
@@ -292,12 +292,14 @@ function go(to, push) {
 function paintAddress() {
 	const at = hrefOf(ui.s ?? '', ui.r, ui.tab) + (ui.q ? '?q=' + uri(ui.q) : '');
 
-	if (location.hash !== at)
-		history.replaceState(null, '', at);
+	if (location.hash !== ui.at)	/* its hashchange is on the way */
+		return route();
+	if (ui.at !== at)
+		history.replaceState(null, '', ui.at = at);
 }
 function route() {
 	const m = /^#\/s\/([^/?]*)(?:\/r\/([^/?]+))?(?:\/(\w+))?(?:\?q=(.*))?$/
-		.exec(location.hash);
+		.exec(ui.at = location.hash);
 
 	if (!m)
 		return;

@@ -256,6 +256,23 @@ await scenario('page 6: agents without a header are marked as guesses', async (s
 	clean(page);
 });
 
+await scenario('page 18: an address chosen while a painting is due', async (s) => {
+	const px = await stage(s), d = await day(px), page = await open(s, px.url);
+	const hash = at(d.session, d.step.bash.id, 'wire');
+
+	await until(page, () => document.querySelectorAll('[role=option]').length
+		> 3);
+	/* The painting comes before the hashchange. */
+	await page.evaluate((h) => {
+		location.hash = h;
+		document.querySelector('#filter').dispatchEvent(new Event('input'));
+	}, hash);
+	await until(page, (id) => document.querySelector('#panel').dataset.is ===
+		id + 'wire', d.step.bash.id, 'the step asked for', 3000);
+	assert.equal(await page.evaluate(() => location.hash), hash);
+	assert.deepEqual(page.trouble, []);
+});
+
 await scenario('page 18: every key, and focus is never lost', async (s) => {
 	const px = await stage(s), d = await day(px);
 	const other = new Talk(px);
