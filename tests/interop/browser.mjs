@@ -69,9 +69,11 @@ export async function until(page, f, arg, what = String(f), ms = 15000) {
 export const textOf = (page, selector) => page.locator(selector).innerText();
 export const at = (session, id, tab = 'new') =>
 	`#/s/${encodeURIComponent(session)}/r/${id}/${tab}`;
-// Opens a step by its address; its tab's text, once the tab is painted.
+// Opens a step by its address; its tab's text, once the tab is painted. A page
+// that came there by following is told too, that it may stay.
 export async function show(page, session, id, tab = 'new') {
-	await page.evaluate((hash) => location.hash = hash, at(session, id, tab));
+	await page.evaluate((hash) => location.hash === hash ? dispatchEvent(
+		new Event('hashchange')) : location.hash = hash, at(session, id, tab));
 	await until(page, ([id, tab]) => document.querySelector('#panel').dataset
 		.is === id + tab && document.querySelector('#head').innerText
 		.includes(id), [id, tab], `${tab} of ${id}`);
