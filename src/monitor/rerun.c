@@ -18,8 +18,8 @@
 enum {
 	MEMORY = 192 << 20,	/* for a request and its answer */
 	MOST = 50,		/* steps, unless told otherwise */
-	TOKENS = 4096,		/* of an answer: more than fetch takes is no
-				 * answer to compare */
+	TOKENS = 4096,		/* of an answer, unless told otherwise */
+	ANSWER_MAX = 16 << 20,	/* what the proxy takes of an upstream */
 	ANSWER_MS = 600000,
 	CALLS = 32
 };
@@ -122,6 +122,7 @@ static int send(struct rerun *r, struct str body, struct arena *a,
 	f.fields = buf_str(&fields);
 	f.body = body;
 	f.deadline = loop_now() + ANSWER_MS;
+	f.answer_max = ANSWER_MAX;
 	return fetch(&f, a, answer, why);
 }
 

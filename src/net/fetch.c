@@ -408,19 +408,19 @@ static int converse(struct link *l, struct arena *a, const struct fetch *f,
 {
 	struct buf b = buf_open(a);
 	struct str request;
-	size_t end = 0;
+	size_t end = 0, max = f->answer_max ? f->answer_max : FETCH_ANSWER_MAX;
 	char *room;
 	int r;
 
 	put_request(&b, f, u);
 	request = buf_end(a, &b);
-	room = arena_bytes(a, FETCH_ANSWER_MAX);
+	room = arena_bytes(a, max);
 	if (b.full || !room)
 		return E_FULL;
 	r = send_all(l, request);
 	if (r != OK)
 		return r;
-	b = buf_on(room, FETCH_ANSWER_MAX);
+	b = buf_on(room, max);
 	r = read_head(l, &b, &out->head, &end);
 	if (r != OK)
 		return r;

@@ -16,7 +16,8 @@
 
 enum {
 	FETCH_URL_MAX = 8192,
-	FETCH_ANSWER_MAX = 65536,	/* the largest credential answer: 10 KiB */
+	FETCH_ANSWER_MAX = 65536,	/* unless told: the largest credential
+					 * answer is 10 KiB */
 	FETCH_ADDRS_MAX = 8
 };
 
@@ -42,6 +43,7 @@ struct fetch {
 	struct tls_shared *tls;	/* for https; roots already loaded */
 	struct str proxy;	/* for https: http://[user:password@]host:port,
 				 * asked to CONNECT; empty: none */
+	size_t answer_max;	/* head and body; 0: FETCH_ANSWER_MAX */
 };
 
 struct fetch_answer {

@@ -299,6 +299,60 @@ static void test_tail_proxy(void)
 	stop(&program, 0);
 }
 
+/* Answers one request after the other, each with a text of SIZE bytes. */
+static void answer_at_length(int listener)
+{
+	enum { SIZE = 300000 };
+	static char text[SIZE + 1], in[65536];
+	ssize_t n, got;
+	int fd;
+
+	memset(text, 'w', SIZE);
+	while ((fd = accept(listener, NULL, NULL)) >= 0) {
+		for (got = 0; got == 0 || in[got - 1] != '}'; got += n)
+			if ((n = recv(fd, in + got, sizeof in - (size_t)got,
+			    0)) <= 0)
+				break;
+		dprintf(fd, "HTTP/1.1 200 OK\r\nContent-Type: application/json"
+		    "\r\nConnection: close\r\n\r\n{\"choices\":[{\"index\":0,"
+		    "\"message\":{\"role\":\"assistant\",\"content\":\"%s\"},"
+		    "\"finish_reason\":\"stop\"}]}", text);
+		close(fd);
+	}
+}
+
+static void test_long_answer(void)
+{
+	static char url[64];
+	const char *const settings[] = { "OPENAI_MODEL=m", url, NULL };
+	const char *const args[] = { "replay", "--model", "other", "--yes",
+		program.logs, NULL };
+	int port, listener = listen_free(&port), out, i;
+	pid_t child, pid;
+
+	snprintf(url, sizeof url, "OPENAI_BASE_URL=http://127.0.0.1:%d/v1",
+	    port);
+	child = fork();
+	if (child == 0)
+		answer_at_length(listener);
+	close(listener);
+	if (T(start(&program, binary, settings), "the program starts")) {
+		send_message();
+		for (i = 0; i < 20 && (whole("report", program.logs, NULL) !=
+		    0 || !says("1 steps")); i++)
+			poll(NULL, 0, 100);
+		pid = run(&out, args);
+		heard(out, NULL);
+		close(out);
+		T_INT(ended(pid), 0, "a long answer is replayed");
+		T(says("then  text, 300.0 KB") && says("now   text, 300.0 KB"),
+		    "whole: %.*s", (int)nsaid, said);
+		stop(&program, 0);
+	}
+	kill(child, SIGKILL);
+	ended(child);
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "build/claudecodex";
@@ -315,5 +369,6 @@ int main(int argc, char **argv)
 	test_tail_file();
 	unlink(file);
 	test_tail_proxy();
+	test_long_answer();
 	return t_done("command");
 }
