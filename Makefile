@@ -10,6 +10,7 @@ B ?= build
 PREFIX ?= /usr/local
 CFLAGS ?= -O2 -g
 FUZZ_SECONDS ?= 30
+MINUTES ?= 60
 Q = $(if $(V),,@echo "  $@";)	# make V=1 shows the commands
 # All cores, unless -j says otherwise.
 ifeq ($(MAKELEVEL)$(findstring j,$(firstword -$(MAKEFLAGS))),0)
@@ -46,6 +47,7 @@ FUZZ = $(filter-out %/replay,$(call program,tests/fuzz/*.c))
 LIVE = $(call program,$(shell grep -l '^int main' tests/live/*.c 2>/dev/null))
 INTEROP = $(call program,tests/interop/*.c)
 BENCH = $(call program,tests/bench/*.c)
+SOAK = $(call program,tests/soak/*.c)
 FETCHED = vendor/bearssl/.sha256 vendor/jsmn/.sha256
 SUBMAKE = +@$(MAKE) --no-print-directory
 
@@ -112,7 +114,7 @@ $(B)/tests/%.o: tests/%.c Makefile | $(FETCHED) $(WEB_H)
 .SECONDEXPANSION:
 REPLAY = $(B)/tests/fuzz/replay.o
 $(FUZZ): $$(REPLAY)
-$(UNIT) $(GOLDEN) $(FUZZ) $(LIVE) $(INTEROP) $(BENCH): $(B)/tests/%: $(B)/tests/%.o \
+$(UNIT) $(GOLDEN) $(FUZZ) $(LIVE) $(INTEROP) $(BENCH) $(SOAK): $(B)/tests/%: $(B)/tests/%.o \
 		$$(call links,tests/$$*.c) $(B)/libclaudecodex.a $(BEARSSL_A)
 	$(Q)$(CC) $(CFLAGS) -o $@ $(sort $(filter %.o,$^)) $(B)/libclaudecodex.a \
 		$(BEARSSL_A) $(LINKFLAGS) $(LIBS)
@@ -151,6 +153,9 @@ interop: all $(INTEROP) ## real clients and services from npm and Debian; instal
 bench: all $(BENCH) ## CPU, memory and time beside nginx in the same run; installs nginx
 	@tools/bench $(B)
 
+soak: all $(SOAK) ## MINUTES of requests while one connection in a hundred is cut
+	@$(B)/tests/soak/soak $(B)/claudecodex $(MINUTES) $(RATE)
+
 size: all ## lines of functions and files, bytes of the programs
 	@tools/size $(B)/claudecodex $(B)/static/claudecodex
 
@@ -167,7 +172,7 @@ help: ## this list
 		substr($$0, 1, i - 1), substr($$0, i + 1) }'
 
 .PHONY: all libclaudecodex.a static release run unit portable test check lint fuzz \
-	fuzzers interop bench size install clean help
+	fuzzers interop bench soak size install clean help
 .DELETE_ON_ERROR:
--include $(OBJ:.o=.d) $(patsubst %,%.d,$(UNIT) $(GOLDEN) $(FUZZ) $(LIVE) $(INTEROP) $(BENCH)) \
+-include $(OBJ:.o=.d) $(patsubst %,%.d,$(UNIT) $(GOLDEN) $(FUZZ) $(LIVE) $(INTEROP) $(BENCH) $(SOAK)) \
 	$(B)/tests/fuzz/replay.d
