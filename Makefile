@@ -56,9 +56,10 @@ all: $(B)/claudecodex ## build/claudecodex, with the system's compiler
 $(B)/claudecodex: $(OBJ) $(BEARSSL_A)
 	$(Q)$(CC) $(CFLAGS) -o $@ $(OBJ) $(BEARSSL_A) $(LINKFLAGS) $(LIBS)
 
-# A library is seen by one file, and only that file is told where it lies.
+# A library is seen by one part, and only that part is told where it lies.
+TLS = tls tls_address tls_roots tls_text
 $(B)/obj/wire/json.o: private CPPFLAGS += $(JSMN)
-$(B)/obj/net/tls.o: private CPPFLAGS += $(BEARSSL)
+$(TLS:%=$(B)/obj/net/%.o): private CPPFLAGS += $(BEARSSL)
 $(B)/obj/monitor/page.o: private CPPFLAGS += -I$(B)
 $(B)/obj/%.o: src/%.c Makefile | $(FETCHED) $(WEB_H)
 	@mkdir -p $(@D)

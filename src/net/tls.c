@@ -1,46 +1,27 @@
 /* tls.c -- a TLS 1.2 client that never blocks and always verifies.
  *
  * The protocol is BearSSL's; here it gets its profile, its roots, a seed, a
- * socket, and words for its error numbers. The one check that BearSSL lacks
- * and we add is that of an IP address against the certificate's iPAddress
- * entries. All memory is in the caller's struct tls and struct tls_shared.
+ * socket, and words for its error numbers (tls_text.c). The one check that
+ * BearSSL lacks is added in tls_address.c. All memory is in the caller's struct tls and struct tls_shared.
  *
  * SPDX-License-Identifier: MIT */
-#include <bearssl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "loop.h"
-#include "tls.h"
+#include "tls_parts.h"
 
 enum {
-	RSA_MIN = 256,		/* bytes: 2048 bits */
 	SEED_SIZE = 32,
 	SESSION_TIME = 3600,	/* s; servers forget sooner than that */
 	DAYS_TO_1970 = 719528,	/* from year 0, as BearSSL counts */
 	CLOCK_SET = 1704067200,	/* 2024-01-01: earlier is no set clock */
-	DER_MAX = 8192,		/* one root; public ones are under 2 KiB */
-	LEAF_MAX = 2048,	/* certificate of a host known by address */
 	PUMP_TURNS = 64		/* records moved before others get a turn */
 };
 
 #define CURVES (1u << BR_EC_curve25519 | 1u << BR_EC_secp256r1 | \
 	1u << BR_EC_secp384r1)
-#define ROOT_CURVES (1u << BR_EC_secp256r1 | 1u << BR_EC_secp384r1 | \
-	1u << BR_EC_secp521r1)
-
-/* Verification for a host known by address: BearSSL judges the chain, and a
- * copy of the first certificate is then searched for the address. */
-struct by_address {
-	const br_x509_class *vtable;	/* first, as BearSSL wants it */
-	br_x509_minimal_context chain;
-	struct sock_addr addr;
-	int leaf;			/* this is the first certificate */
-	size_t n;			/* its length, LEAF_MAX + 1: too long */
-	unsigned char der[LEAF_MAX];
-};
-
 /* What a struct tls really is. */
 struct engine {
 	enum tls_state state;
@@ -79,401 +60,6 @@ static void wipe(void *p, size_t n)
 
 	set(p, 0, n);
 }
-
-/* ---- roots ---- */
-
-struct bundle {
-	struct tls_shared *shared;
-	struct arena *arena;
-	br_x509_trust_anchor *roots;
-	size_t n;			/* of der; DER_MAX + 1: too long */
-	int inside;			/* of a certificate's PEM */
-	unsigned char der[DER_MAX];
-};
-
-static void add_der(void *ctx, const void *p, size_t n)
-{
-	struct bundle *b = ctx;
-
-	if (n > DER_MAX - b->n || b->n > DER_MAX) {
-		b->n = DER_MAX + 1;
-		return;
-	}
-	memcpy(b->der + b->n, p, n);
-	b->n += n;
-}
-
-static void add_name(void *ctx, const void *p, size_t n)
-{
-	struct str s = { p, n };
-
-	buf_put(ctx, s);
-}
-
-static unsigned char *keep(struct arena *a, const unsigned char *p, size_t n)
-{
-	char *copy = arena_bytes(a, n);
-
-	return copy ? memcpy(copy, p, n) : NULL;
-}
-
-/* Copies the key out of the decoder, which is about to go away. */
-static int keep_key(struct arena *a, br_x509_pkey *to, br_x509_pkey *from)
-{
-	*to = *from;
-	if (from->key_type == BR_KEYTYPE_RSA) {
-		if (from->key.rsa.nlen < RSA_MIN)
-			return E_BAD;
-		to->key.rsa.n = keep(a, from->key.rsa.n, from->key.rsa.nlen);
-		to->key.rsa.e = keep(a, from->key.rsa.e, from->key.rsa.elen);
-		return to->key.rsa.n && to->key.rsa.e ? OK : E_FULL;
-	}
-	if (from->key_type != BR_KEYTYPE_EC || from->key.ec.curve < 0 ||
-	    from->key.ec.curve > 31 ||
-	    !(ROOT_CURVES >> from->key.ec.curve & 1))
-		return E_BAD;
-	to->key.ec.q = keep(a, from->key.ec.q, from->key.ec.qlen);
-	return to->key.ec.q ? OK : E_FULL;
-}
-
-static int decode_root(struct bundle *b, br_x509_trust_anchor *root)
-{
-	br_x509_decoder_context d;
-	br_x509_pkey *key;
-	struct buf name = buf_open(b->arena);
-	struct str dn;
-
-	if (b->n == 0 || b->n > DER_MAX)
-		return E_BAD;
-	br_x509_decoder_init(&d, add_name, &name);
-	br_x509_decoder_push(&d, b->der, b->n);
-	key = br_x509_decoder_get_pkey(&d);
-	if (!key || name.full)
-		return E_BAD;
-	dn = buf_end(b->arena, &name);
-	/* The type wants bytes it may write to; it never does. */
-	root->dn.data = (unsigned char *)(uintptr_t)dn.p;
-	root->dn.len = dn.n;
-	root->flags = br_x509_decoder_isCA(&d) ? BR_X509_TA_CA : 0;
-	return keep_key(b->arena, &root->pkey, key);
-}
-
-static void add_root(struct bundle *b)
-{
-	struct tls_shared *sh = b->shared;
-	struct arena before = *b->arena;
-
-	if (sh->count < TLS_ROOTS_MAX &&
-	    decode_root(b, &b->roots[sh->count]) == OK) {
-		sh->count++;
-		return;
-	}
-	*b->arena = before;
-	sh->skipped++;
-}
-
-static void pem_event(struct bundle *b, br_pem_decoder_context *pem)
-{
-	struct str name;
-
-	switch (br_pem_decoder_event(pem)) {
-	case BR_PEM_BEGIN_OBJ:
-		name = str_of(br_pem_decoder_name(pem));
-		b->inside = str_eq(name, S("CERTIFICATE")) ||
-		    str_eq(name, S("X509 CERTIFICATE"));
-		b->n = 0;
-		br_pem_decoder_setdest(pem, b->inside ? add_der : NULL, b);
-		break;
-	case BR_PEM_END_OBJ:
-		if (b->inside)
-			add_root(b);
-		b->inside = 0;
-		break;
-	case BR_PEM_ERROR:
-		/* Started anew, or it would put bytes it still holds in
-		 * front of the next certificate. */
-		br_pem_decoder_init(pem);
-		b->shared->skipped++;
-		b->inside = 0;
-		break;
-	default:
-		break;
-	}
-}
-
-static void push_pem(struct bundle *b, br_pem_decoder_context *pem,
-    struct str s)
-{
-	size_t n;
-
-	while (s.n) {
-		n = br_pem_decoder_push(pem, s.p, s.n);
-		s = str_from(s, n);
-		pem_event(b, pem);
-	}
-}
-
-/* BearSSL's decoder takes the CR of a first line for a part of the name. */
-static size_t drop_cr(char *p, size_t n)
-{
-	size_t i, kept = 0;
-
-	for (i = 0; i < n; i++)
-		if (p[i] != '\r')
-			p[kept++] = p[i];
-	return kept;
-}
-
-/* OK when the file could be read; how many roots it gave is another matter. */
-static int read_bundle(struct bundle *b, const char *path)
-{
-	br_pem_decoder_context pem;
-	char text[4096];
-	off_t at = 0;
-	ssize_t n;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0)
-		return E_NONE;
-	br_pem_decoder_init(&pem);
-	do {
-		n = pread(fd, text, sizeof text, at);
-		if (n > 0) {
-			push_pem(b, &pem, (struct str){ text,
-			    drop_cr(text, (size_t)n) });
-			at += n;
-		}
-	} while (n > 0 || (n < 0 && errno == EINTR));
-	sock_close(fd);
-	/* The last line may lack its end, which is all it lacks. */
-	push_pem(b, &pem, S("\n"));
-	if (b->inside)
-		b->shared->skipped++;
-	return n < 0 ? E_NONE : OK;
-}
-
-static const char *const usual[] = {
-	"/etc/ssl/certs/ca-certificates.crt",	/* Debian, Alpine, OpenWrt */
-	"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",	/* Fedora */
-	"/etc/pki/tls/certs/ca-bundle.crt",	/* RHEL, older Fedora */
-	"/etc/ssl/ca-bundle.pem",		/* SUSE */
-	"/var/lib/ca-certificates/ca-bundle.pem",
-	"/etc/ssl/cert.pem",			/* Alpine, BSDs, macOS */
-	"/usr/local/share/certs/ca-root-nss.crt",	/* FreeBSD */
-	"/opt/etc/ssl/certs/ca-certificates.crt"	/* Entware */
-};
-
-static int try_file(struct bundle *b, struct str path, struct buf *tried)
-{
-	struct tls_shared *sh = b->shared;
-	int r;
-
-	if (path.n >= sizeof sh->path || memchr(path.p, 0, path.n)) {
-		buf_put(tried, S(" (a path too long)"));
-		return E_NONE;
-	}
-	memcpy(sh->path, path.p, path.n);
-	sh->path[path.n] = '\0';
-	sh->skipped = 0;
-	b->inside = 0;
-	r = read_bundle(b, sh->path);
-	if (r == OK && sh->count)
-		return OK;
-	buf_chr(tried, ' ');
-	buf_printable(tried, path);
-	buf_put(tried, r == OK ? S(" (nothing usable in it)") :
-	    S(" (not readable)"));
-	return E_NONE;
-}
-
-static int no_roots(struct tls_shared *sh, const struct buf *tried,
-    struct buf *why)
-{
-	struct buf b = buf_on(sh->path, sizeof sh->path - 1);
-
-	buf_put(&b, S("no CA certificates, so no server can be trusted; "
-	    "set SSL_CERT_FILE. Tried:"));
-	/* What doesn't fit is cut, the start says the most. */
-	buf_put(&b, str_head(buf_str(tried), b.cap - b.n));
-	b.p[b.n] = '\0';
-	buf_put(why, buf_str(&b));
-	return E_FAULT;
-}
-
-int tls_trust(struct tls_shared *sh, struct arena *a, struct str file,
-    struct buf *why)
-{
-	char text[1024];
-	struct buf tried = buf_on(text, sizeof text);
-	struct bundle b;
-	size_t i;
-
-	memset(sh, 0, sizeof *sh);
-	memset(&b, 0, sizeof b);
-	b.shared = sh;
-	b.arena = a;
-	b.roots = arena_array(a, TLS_ROOTS_MAX, sizeof *b.roots);
-	sh->roots = b.roots;
-	if (!b.roots) {
-		buf_put(&tried, S(" nothing, for lack of memory"));
-		return no_roots(sh, &tried, why);
-	}
-	if (file.n) {
-		if (try_file(&b, file, &tried) == OK)
-			return OK;
-		return no_roots(sh, &tried, why);
-	}
-	for (i = 0; i < COUNT(usual); i++)
-		if (try_file(&b, str_of(usual[i]), &tried) == OK)
-			return OK;
-	return no_roots(sh, &tried, why);
-}
-
-/* ---- a certificate for an address ---- */
-
-/* Takes one DER element off *in; content is another slice than in. Only what
- * BearSSL found well-formed comes here, so strictness serves safety alone. */
-static int der_next(struct str *in, unsigned *tag, struct str *content)
-{
-	const unsigned char *p = (const unsigned char *)in->p;
-	size_t n, head = 2;
-
-	if (in->n < 2 || (p[0] & 31) == 31)
-		return E_BAD;
-	n = p[1];
-	if (n == 0x81 && in->n >= 3) {
-		n = p[2];
-		head = 3;
-	} else if (n == 0x82 && in->n >= 4) {
-		n = (size_t)p[2] << 8 | p[3];
-		head = 4;
-	} else if (n >= 0x80) {
-		return E_BAD;
-	}
-	if (in->n - head < n)
-		return E_BAD;
-	*tag = p[0];
-	*content = str_head(str_from(*in, head), n);
-	*in = str_from(*in, head + n);
-	return OK;
-}
-
-/* The content of the first element of *in that has this tag; others before
- * it are passed over. */
-static int der_find(struct str *in, unsigned want, struct str *content)
-{
-	unsigned tag;
-
-	while (der_next(in, &tag, content) == OK)
-		if (tag == want)
-			return OK;
-	return E_BAD;
-}
-
-/* Certificate, TBSCertificate, [3] extensions: the list of extensions. */
-static int der_extensions(struct str der, struct str *list)
-{
-	struct str certificate, tbs, three;
-
-	if (der_find(&der, 0x30, &certificate) != OK ||
-	    der_find(&certificate, 0x30, &tbs) != OK ||
-	    der_find(&tbs, 0xa3, &three) != OK)
-		return E_BAD;
-	return der_find(&three, 0x30, list);
-}
-
-/* Whether subjectAltName (2.5.29.17) has the address as an iPAddress. */
-static int has_address(struct str der, struct str ip)
-{
-	struct str list, ext, oid, value, names, name;
-
-	if (der_extensions(der, &list) != OK)
-		return 0;
-	while (der_find(&list, 0x30, &ext) == OK) {
-		if (der_find(&ext, 0x06, &oid) != OK ||
-		    !str_eq(oid, S("\x55\x1d\x11")))
-			continue;
-		if (der_find(&ext, 0x04, &value) != OK ||
-		    der_find(&value, 0x30, &names) != OK)
-			return 0;
-		while (der_find(&names, 0x87, &name) == OK)
-			if (str_eq(name, ip))
-				return 1;
-		return 0;
-	}
-	return 0;
-}
-
-static struct by_address *verifier(const br_x509_class **ctx)
-{
-	return (struct by_address *)(void *)ctx;
-}
-
-static void ip_start_chain(const br_x509_class **ctx, const char *name)
-{
-	struct by_address *v = verifier(ctx);
-
-	(void)name;
-	v->leaf = 1;
-	v->n = 0;
-	/* No name for BearSSL to compare: ip_end_chain does it, always. */
-	br_x509_minimal_vtable.start_chain(&v->chain.vtable, NULL);
-}
-
-static void ip_start_cert(const br_x509_class **ctx, uint32_t n)
-{
-	br_x509_minimal_vtable.start_cert(&verifier(ctx)->chain.vtable, n);
-}
-
-static void ip_append(const br_x509_class **ctx, const unsigned char *p,
-    size_t n)
-{
-	struct by_address *v = verifier(ctx);
-
-	if (v->leaf && (v->n > LEAF_MAX || n > LEAF_MAX - v->n)) {
-		v->n = LEAF_MAX + 1;
-	} else if (v->leaf) {
-		memcpy(v->der + v->n, p, n);
-		v->n += n;
-	}
-	br_x509_minimal_vtable.append(&v->chain.vtable, p, n);
-}
-
-static void ip_end_cert(const br_x509_class **ctx)
-{
-	struct by_address *v = verifier(ctx);
-
-	v->leaf = 0;
-	br_x509_minimal_vtable.end_cert(&v->chain.vtable);
-}
-
-static unsigned ip_end_chain(const br_x509_class **ctx)
-{
-	struct by_address *v = verifier(ctx);
-	unsigned err = br_x509_minimal_vtable.end_chain(&v->chain.vtable);
-	struct str der = { (const char *)v->der, v->n };
-	struct str ip = { (const char *)v->addr.ip,
-	    v->addr.family == 4 ? 4 : 16 };
-
-	if (err)
-		return err;
-	if (v->n > LEAF_MAX)
-		return BR_ERR_X509_LIMIT_EXCEEDED;
-	return has_address(der, ip) ? 0 : BR_ERR_X509_BAD_SERVER_NAME;
-}
-
-static const br_x509_pkey *ip_get_pkey(const br_x509_class *const *ctx,
-    unsigned *usages)
-{
-	const struct by_address *v = (const void *)ctx;
-
-	return br_x509_minimal_vtable.get_pkey(&v->chain.vtable, usages);
-}
-
-static const br_x509_class by_address_class = {
-	sizeof(struct by_address), ip_start_chain, ip_start_cert, ip_append,
-	ip_end_cert, ip_end_chain, ip_get_pkey
-};
 
 /* ---- sessions ---- */
 
@@ -545,100 +131,6 @@ static void keep_session(struct engine *e)
 
 /* ---- what went wrong ---- */
 
-static struct str alert_text(int alert)
-{
-	switch (alert) {
-	case 40:
-		return S("the server accepts none of our ciphers (TLS 1.2 "
-		    "with ECDHE and AES-GCM or ChaCha20), or it asks for a "
-		    "client certificate");
-	case 42:
-	case 43:
-	case 46:
-	case 116:
-		return S("the server asks for a client certificate, "
-		    "which is not supported");
-	case 70:
-	case 86:
-		return S("the server does not accept TLS 1.2; "
-		    "if it accepts TLS 1.3 only, it cannot be used");
-	case 80:
-		return S("the server reports an internal error");
-	case 112:
-		return S("the server does not know this host name");
-	default:
-		return S("the server refused the handshake");
-	}
-}
-
-static struct str certificate_text(int err)
-{
-	switch (err) {
-	case BR_ERR_X509_EXPIRED:
-		return S("the certificate, or one that vouches for it, has "
-		    "expired or is not valid yet");
-	case BR_ERR_X509_BAD_SERVER_NAME:
-		return S("the certificate is for another name");
-	case BR_ERR_X509_NOT_TRUSTED:
-		return S("the certificate's issuer is not known: it is not in "
-		    "the CA file, or the server leaves out an intermediate "
-		    "certificate");
-	case BR_ERR_X509_NOT_CA:
-		return S("the certificate is signed by one that may not sign "
-		    "(not a CA, or its path length is used up)");
-	case BR_ERR_X509_BAD_SIGNATURE:
-		return S("a signature in the certificate chain is wrong");
-	case BR_ERR_X509_DN_MISMATCH:
-		return S("the certificate chain is out of order or broken");
-	case BR_ERR_X509_WEAK_PUBLIC_KEY:
-		return S("the certificate chain has an RSA key of less than "
-		    "2048 bits");
-	case BR_ERR_X509_UNSUPPORTED:
-		return S("the certificate uses an algorithm that is not "
-		    "accepted (SHA-1, MD5) or not supported (RSA-PSS, "
-		    "Ed25519)");
-	case BR_ERR_X509_CRITICAL_EXTENSION:
-		return S("the certificate has a critical extension that is "
-		    "not supported");
-	case BR_ERR_X509_FORBIDDEN_KEY_USAGE:
-	case BR_ERR_X509_WRONG_KEY_TYPE:
-		return S("the certificate's key is not for this use");
-	case BR_ERR_X509_LIMIT_EXCEEDED:
-		return S("the certificate is too large");
-	default:
-		return S("the certificate is malformed");
-	}
-}
-
-static struct str protocol_text(int err)
-{
-	switch (err) {
-	case BR_ERR_UNSUPPORTED_VERSION:
-	case BR_ERR_BAD_VERSION:
-		return S("the server does not speak TLS 1.2, or it does not "
-		    "speak TLS on this port");
-	case BR_ERR_BAD_MAC:
-		return S("a record was damaged on the way, or forged");
-	case BR_ERR_BAD_SIGNATURE:
-		return S("the server's signature is wrong: it does not hold "
-		    "the certificate's key");
-	case BR_ERR_NO_RANDOM:
-		return S("the system gives no random bytes");
-	case BR_ERR_BAD_CIPHER_SUITE:
-	case BR_ERR_INVALID_ALGORITHM:
-		return S("the server chose an algorithm that was not offered");
-	case BR_ERR_WRONG_KEY_USAGE:
-		return S("the certificate's key is not for this use");
-	case BR_ERR_BAD_FINISHED:
-		return S("the handshake was tampered with");
-	case BR_ERR_TOO_LARGE:
-	case BR_ERR_BAD_LENGTH:
-		return S("the server sent a record of an impossible length");
-	default:
-		return S("the server broke the TLS protocol");
-	}
-}
-
 static enum tls_state fail(struct engine *e, enum tls_state state,
     struct str text)
 {
@@ -685,14 +177,14 @@ static enum tls_state engine_failed(struct engine *e, int err)
 		add_number(e, S(" (our alert "), err - BR_ERR_SEND_FATAL_ALERT);
 	} else if (err >= BR_ERR_RECV_FATAL_ALERT) {
 		err -= BR_ERR_RECV_FATAL_ALERT;
-		fail(e, TLS_FAILED, alert_text(err));
+		fail(e, TLS_FAILED, tls_alert_text(err));
 		add_number(e, S(" (alert "), err);
 	} else if (err >= BR_ERR_X509_OK) {
-		fail(e, TLS_FAILED, certificate_text(err));
+		fail(e, TLS_FAILED, tls_certificate_text(err));
 		if (err == BR_ERR_X509_EXPIRED)
 			add_clock(e);
 	} else {
-		fail(e, TLS_FAILED, protocol_text(err));
+		fail(e, TLS_FAILED, tls_protocol_text(err));
 		add_number(e, S(" (error "), err);
 	}
 	return TLS_FAILED;
@@ -843,7 +335,7 @@ int tls_start(struct tls *t, struct tls_shared *sh, struct str host,
 	}
 	set_profile(e);
 	set_clock(e);
-	e->verify.vtable = &by_address_class;
+	e->verify.vtable = &tls_by_address;
 	br_ssl_engine_set_x509(&e->client.eng, address ? &e->verify.vtable :
 	    &e->verify.chain.vtable);
 	if (seed(e) != OK) {

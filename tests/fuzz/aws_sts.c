@@ -2,7 +2,7 @@
  * decoding never makes it longer.
  *
  * SPDX-License-Identifier: MIT */
-/* link: net/aws.c net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c */
+/* link: net/aws.c net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c net/tls_address.c net/tls_roots.c net/tls_text.c */
 #include <stdlib.h>
 
 #include "../../src/net/aws_sts.c"

@@ -8,6 +8,9 @@
 /* link: net/sock.c net/loop.c */
 #include <assert.h>
 
+#include "../../src/net/tls_address.c"
+#include "../../src/net/tls_roots.c"
+#include "../../src/net/tls_text.c"
 #include "../../src/net/tls.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -10,6 +10,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "../../src/net/tls_address.c"
+#include "../../src/net/tls_roots.c"
+#include "../../src/net/tls_text.c"
 #include "../../src/net/tls.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -10,7 +10,7 @@
  *	failed TEXT
  *
  * SPDX-License-Identifier: MIT */
-/* link: net/sock.c net/loop.c net/tls.c */
+/* link: net/sock.c net/loop.c net/tls.c net/tls_address.c net/tls_roots.c net/tls_text.c */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 /* Tests of net/aws: which hosts a proxy is for, where services are.
  *
  * SPDX-License-Identifier: MIT */
-/* link: net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c */
+/* link: net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c net/tls_address.c net/tls_roots.c net/tls_text.c */
 #include "t.h"
 #include "../../src/net/aws.c"
 

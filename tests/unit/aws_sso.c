@@ -2,7 +2,7 @@
  * FIPS 180-4 and by lengths around a block's end.
  *
  * SPDX-License-Identifier: MIT */
-/* link: net/aws.c net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c */
+/* link: net/aws.c net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c net/tls_address.c net/tls_roots.c net/tls_text.c */
 #include "t.h"
 #include "../../src/net/aws_sso.c"
 

@@ -8,6 +8,9 @@
 /* link: net/sock.c net/loop.c */
 #include "t.h"
 
+#include "../../src/net/tls_address.c"
+#include "../../src/net/tls_roots.c"
+#include "../../src/net/tls_text.c"
 #include "../../src/net/tls.c"
 
 enum { WHEN = 1900000000, ROUNDS = 100000, SERVER_KEEPS = 8192 };	/* 2030 */
