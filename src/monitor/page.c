@@ -596,6 +596,9 @@ static int open_journal(struct page_head *h, const struct page_ask *ask,
 		return page_sessions_begin(pg, a) == OK ? OK :
 		    nothing(f, "no memory for the sessions");
 	}
+	if (str_eq(ask->path, S("/fitness")))
+		return page_fitness_begin(pg, a) == OK ? OK :
+		    nothing(f, "no memory for the models");
 	if (str_eq(ask->path, S("/search")))
 		return open_search(pg, ask, a, f);
 	if (str_eq(ask->path, S("/prices"))) {

@@ -5,9 +5,10 @@
  * nothing but a browser: text of models and tools stands in it as text.
  *
  * SPDX-License-Identifier: MIT */
+#include "fitness.h"
 #include "pages.h"
 
-enum { BEFORE, WITHIN, AFTER };
+enum { BEFORE, COUNTED, WITHIN, AFTER };
 enum {
 	PROBES = 64,		/* of the table, before it counts as full */
 	SHA_REACH = 200,	/* of a blob's line: where its name stands */
@@ -235,6 +236,12 @@ static const char html_begin[] =
 ".meta{font-size:.85rem;opacity:.75;margin:.2rem 0}\n"
 ".part{border-left:3px solid #8886;padding-left:.7rem;margin:.5rem 0}\n"
 ".assistant{border-color:#46c}.error{border-color:#c33}\n"
+"table{border-collapse:collapse;display:block;overflow:auto;"
+"font-size:.85rem}\n"
+"th,td{padding:.2rem .6rem .2rem 0;text-align:right;white-space:nowrap;"
+"border-bottom:1px solid #8884}\n"
+"th:nth-child(-n+2),td:nth-child(-n+2){text-align:left}\n"
+"small{opacity:.7}\n"
 "</style>\n<title>";
 
 static void put_z(struct buf *b, const char *z)
@@ -372,6 +379,7 @@ struct html {
 	int answered;
 	size_t n, told;
 	char (*sha)[JOURNAL_SHA];	/* of the messages to write */
+	struct fitness fitness;	/* of the models, counted beforehand */
 };
 
 static void keep_shas(struct html *h, struct jv list)
@@ -488,6 +496,23 @@ static void put_top(struct page *pg, struct buf *b)
 	page_put_html(b, pg->name);
 	put_z(b, "</h1><p class=\"meta\">recorded by claudecodex " VERSION
 	    "; keys are redacted</p>\n");
+	fitness_html(&((struct html *)pg->own)->fitness, b);
+}
+
+/* A walk of its own: what models come to stands before what they said. */
+static int count_models(struct page *pg)
+{
+	struct html *h = pg->own;
+	struct journal_line l;
+	int r = page_line(pg, 0, &l);
+
+	if (r == OK)
+		fitness_line(&h->fitness, &l, pg->work);
+	if (r != E_NONE)
+		return r;
+	pg->state = COUNTED;
+	pg->seq = 0;
+	return OK;
 }
 
 int page_next_html(struct page *pg, struct buf *b)
@@ -498,7 +523,9 @@ int page_next_html(struct page *pg, struct buf *b)
 
 	if (pg->state == AFTER)
 		return E_NONE;
-	if (pg->state == BEFORE) {
+	if (pg->state == BEFORE)
+		return count_models(pg);
+	if (pg->state == COUNTED) {
 		pg->state = WITHIN;
 		put_top(pg, b);
 		return OK;

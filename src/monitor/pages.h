@@ -104,6 +104,9 @@ int page_next_request(struct page *pg, struct buf *b);
 int page_next_search(struct page *pg, struct buf *b);
 /* page_prices.c */
 int page_next_prices(struct page *pg, struct buf *b);
+/* fitness.c: of every session in memory. */
+int page_fitness_begin(struct page *pg, struct arena *a);
+int page_next_fitness(struct page *pg, struct buf *b);
 /* page_export.c, page_har.c, page_otlp.c */
 int page_jsonl_begin(struct page *pg, struct arena *a);
 int page_html_begin(struct page *pg, struct arena *a);

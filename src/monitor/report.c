@@ -8,27 +8,26 @@
  * without script, for a browser that has nothing else.
  *
  * SPDX-License-Identifier: MIT */
+#include "fitness.h"
 #include "journal_own.h"
 #include "load.h"
 #include "pages.h"
 #include "term.h"
 
 enum {
-	SESSIONS = 512, MODELS = 64, TOOLS = 256, NAMES = 64,
-	RECENT = 8192,		/* requests whose model is remembered */
+	SESSIONS = 512, TOOLS = 256, NAMES = 64,
+	RECENT = 8192,		/* requests whose session is remembered */
 	PARSE = 64 << 20,
 	HTML = 96 << 20,
 	DAMAGE_MAX = 20		/* told one by one */
 };
 
-/* Sums of requests: of a session, of a model. */
+/* Sums of the requests of a session. */
 struct sums {
 	struct label name, title;
-	uint64_t requests, errors, retries, unpriced;
+	uint64_t requests, errors, unpriced;
 	int64_t input, cached, output, nano_usd;
 	int64_t from, to;	/* wall clock, ms */
-	int64_t first_ms, done_ms, answers;
-	uint64_t bad_json, unknown, loops, truncated, stalls;
 };
 
 struct tally {
@@ -44,15 +43,16 @@ struct named {
 
 struct recent {
 	uint64_t id;
-	size_t session, model;	/* plus one; 0: not known */
+	size_t session;		/* plus one; 0: not known */
 };
 
 struct report {
 	struct term out;
 	char *parse;
 	uint64_t lines, damaged;
-	size_t nsessions, nmodels, ntools, ncauses, nrules, lost;
-	struct sums session[SESSIONS], model[MODELS];
+	size_t nsessions, ntools, ncauses, nrules, lost;
+	struct sums session[SESSIONS];
+	struct fitness fitness;
 	struct tally tool[TOOLS];
 	struct named cause[NAMES], rule[NAMES];
 	struct recent recent[RECENT];
@@ -71,21 +71,20 @@ static struct recent *recent_of(struct report *r, struct str id)
 }
 
 /* Index plus one; 0: the table is full, which is counted. */
-static size_t sums_of(struct report *r, struct sums *list, size_t *n,
-    size_t most, struct str name)
+static size_t session_of(struct report *r, struct str name)
 {
 	size_t i;
 
 	name = str_head(name, RECORD_TEXT);
-	for (i = 0; i < *n; i++)
-		if (str_eq(label_str(&list[i].name), name))
+	for (i = 0; i < r->nsessions; i++)
+		if (str_eq(label_str(&r->session[i].name), name))
 			return i + 1;
-	if (*n == most) {
+	if (r->nsessions == SESSIONS) {
 		r->lost++;
 		return 0;
 	}
-	label_set(&list[*n].name, name);
-	return ++*n;
+	label_set(&r->session[r->nsessions].name, name);
+	return ++r->nsessions;
 }
 
 static struct tally *tool_of(struct report *r, struct str name)
@@ -153,8 +152,7 @@ static void count_request(struct report *r, struct jv v, struct arena *a)
 	struct sums *s;
 
 	count_results(r, json_get(v, S("cdx.tool_results")), a);
-	x->session = sums_of(r, r->session, &r->nsessions, SESSIONS,
-	    id.n ? id : S("(none)"));
+	x->session = session_of(r, id.n ? id : S("(none)"));
 	if (!x->session)
 		return;
 	s = &r->session[x->session - 1];
@@ -166,21 +164,9 @@ static void count_request(struct report *r, struct jv v, struct arena *a)
 	s->to = at;
 }
 
-static void count_upstream(struct report *r, struct jv v, struct arena *a)
-{
-	struct recent *x = recent_of(r, page_text(v, "id", a));
-	struct str name = page_text(v, "cdx.model.served", a);
-
-	x->model = sums_of(r, r->model, &r->nmodels, MODELS,
-	    name.n ? name : S("?"));
-	if (x->model && json_int(json_get(v, S("attempt")), 1) > 1)
-		r->model[x->model - 1].retries++;
-}
-
 static void add_answer(struct sums *s, struct jv v)
 {
 	struct jv cost = json_get(v, S("cdx.cost_usd"));
-	struct jv t = json_get(v, S("cdx.t"));
 
 	s->errors += json_type(json_get(v, S("error.type"))) == JSON_STRING;
 	s->input += json_int(json_get(v, S("gen_ai.usage.input_tokens")), 0);
@@ -191,11 +177,6 @@ static void add_answer(struct sums *s, struct jv v)
 		s->nano_usd += page_nano(cost);
 	else
 		s->unpriced++;
-	if (json_type(json_get(t, S("first"))) == JSON_NUMBER) {
-		s->answers++;
-		s->first_ms += page_nano(json_get(t, S("first"))) / 1000000;
-		s->done_ms += page_nano(json_get(t, S("done"))) / 1000000;
-	}
 }
 
 static void count_response(struct report *r, struct jv v, struct arena *a)
@@ -214,27 +195,6 @@ static void count_response(struct report *r, struct jv v, struct arena *a)
 		r->session[x->session - 1].to = page_when(page_text(v, "ts",
 		    a));
 	}
-	if (x->model) {
-		r->model[x->model - 1].requests++;
-		add_answer(&r->model[x->model - 1], v);
-	}
-}
-
-static void count_alert(struct report *r, struct jv v, struct arena *a)
-{
-	struct recent *x = recent_of(r, page_text(v, "id", a));
-	struct str rule = page_text(v, "rule", a);
-	struct sums *m = x->model ? &r->model[x->model - 1] : NULL;
-
-	count_name(r->rule, &r->nrules, rule);
-	if (!m)
-		return;
-	m->bad_json += str_eq(rule, S("bad_tool_json")) != 0;
-	m->unknown += str_eq(rule, S("unknown_tool")) != 0;
-	m->loops += str_starts(rule, S("repeat_")) || str_eq(rule,
-	    S("ping_pong"));
-	m->truncated += str_eq(rule, S("truncated")) != 0;
-	m->stalls += str_eq(rule, S("stall")) != 0;
 }
 
 static void count_line(struct report *r, const struct journal_line *l)
@@ -243,17 +203,17 @@ static void count_line(struct report *r, const struct journal_line *l)
 	struct json doc;
 
 	r->lines++;
+	fitness_line(&r->fitness, l, a);
 	if (l->kind == J_BLOB || l->kind == J_SEGMENT ||
 	    json_parse(&doc, l->text, &a, NULL) != OK)
 		return;
 	if (l->kind == J_REQUEST)
 		count_request(r, json_root(&doc), &a);
-	else if (l->kind == J_UPSTREAM)
-		count_upstream(r, json_root(&doc), &a);
 	else if (l->kind == J_RESPONSE)
 		count_response(r, json_root(&doc), &a);
 	else if (l->kind == J_ALERT)
-		count_alert(r, json_root(&doc), &a);
+		count_name(r->rule, &r->nrules, page_text(json_root(&doc),
+		    "rule", &a));
 }
 
 /* ---- telling ---------------------------------------------------------- */
@@ -342,34 +302,78 @@ static void tell_sessions(struct report *r)
 	}
 }
 
+/* A count of what went wrong, and of how many. */
+static void put_rate(struct term *o, uint64_t n, uint64_t of,
+    const char *what, enum colour c)
+{
+	char mem[96];
+	struct buf b = buf_on(mem, sizeof mem);
+
+	buf_put(&b, str_of(what));
+	if (of) {
+		buf_put(&b, S(" ("));
+		buf_fixed(&b, (int64_t)(n * 1000 / of), 1);
+		buf_put(&b, S("%)"));
+	}
+	buf_chr(&b, 0);
+	put_count(o, n, mem, c);
+}
+
+static void put_fit(struct term *o, const struct fitness_row *m)
+{
+	static const enum colour colours[] = {
+		DIM, GREEN, YELLOW, PLAIN, RED, RED
+	};
+	enum fitness_fit fit = fitness_fit(m);
+	size_t from = o->b.n;
+
+	term_say(o, colours[fit], str_of(fitness_fit_words(fit)));
+	term_pad(o, from, 18);
+}
+
+static void put_times(struct term *o, const struct fitness_row *m)
+{
+	if (m->total.n == 0)
+		return;
+	term_put(o, S("  first "));
+	term_ms(o, fitness_median(&m->first));
+	term_put(o, S("  total "));
+	term_ms(o, fitness_median(&m->total));
+}
+
+static void tell_model(struct term *o, const struct fitness_row *m)
+{
+	const struct sums s = { .input = m->input, .cached = m->cached,
+	    .output = m->output, .nano_usd = m->nano_usd,
+	    .unpriced = m->unpriced };
+
+	put_name(o, label_str(&m->model), 32);
+	put_fit(o, m);
+	term_u64(o, m->requests);
+	term_put(o, S(" requests"));
+	put_count(o, m->calls, "tool calls", PLAIN);
+	put_times(o, m);
+	put_tokens(o, &s);
+	put_rate(o, m->errors, m->requests, "errors", RED);
+	put_rate(o, m->retries, m->requests, "retries", YELLOW);
+	put_rate(o, m->bad_json, m->calls, "bad tool JSON", RED);
+	put_rate(o, m->unknown, m->calls, "unknown tools", RED);
+	put_rate(o, m->loops, m->calls, "loops", YELLOW);
+	put_rate(o, m->truncated, m->requests, "truncated", YELLOW);
+	put_rate(o, m->stalls, m->requests, "stalls", YELLOW);
+	term_put(o, S("  "));
+	term_text(o, DIM, label_str(&m->backend));
+	term_put(o, S("\n"));
+}
+
 static void tell_models(struct report *r)
 {
-	struct term *o = &r->out;
-	const struct sums *s;
+	const struct fitness_row *m;
 	size_t i;
 
-	put_title(o, "models");
-	for (i = 0; i < r->nmodels; i++) {
-		s = &r->model[i];
-		put_name(o, label_str(&s->name), 32);
-		term_u64(o, s->requests);
-		term_put(o, S(" requests"));
-		if (s->answers) {
-			term_put(o, S("  first "));
-			term_ms(o, s->first_ms / s->answers);
-			term_put(o, S("  total "));
-			term_ms(o, s->done_ms / s->answers);
-		}
-		put_tokens(o, s);
-		put_count(o, s->errors, "errors", RED);
-		put_count(o, s->retries, "retries", YELLOW);
-		put_count(o, s->bad_json, "bad tool JSON", RED);
-		put_count(o, s->unknown, "unknown tools", RED);
-		put_count(o, s->loops, "loops", YELLOW);
-		put_count(o, s->truncated, "truncated", YELLOW);
-		put_count(o, s->stalls, "stalls", YELLOW);
-		term_put(o, S("\n"));
-	}
+	put_title(&r->out, "models");
+	for (i = 0; (m = fitness_row(&r->fitness, i)) != NULL; i++)
+		tell_model(&r->out, m);
 }
 
 static void tell_tools(struct report *r)

@@ -12,6 +12,7 @@
 /* link: monitor/page_events.c */
 /* link: monitor/page_steps.c */
 /* link: monitor/page_prices.c */
+/* link: monitor/fitness.c */
 /* link: monitor/prices.c */
 /* link: monitor/page_export.c */
 /* link: monitor/page_har.c */

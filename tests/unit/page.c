@@ -9,6 +9,7 @@
 /* link: monitor/page_events.c */
 /* link: monitor/page_steps.c */
 /* link: monitor/page_prices.c */
+/* link: monitor/fitness.c */
 /* link: monitor/prices.c */
 /* link: monitor/page_export.c */
 /* link: monitor/page_har.c */
@@ -86,6 +87,12 @@ int journal_find(const struct journal *j, struct str id,
 		    names(str_head(j->line[i].text, 200), "id", id))
 			return journal_line(j, i, out);
 	return E_NONE;
+}
+
+uint64_t journal_hash(struct str s);
+uint64_t journal_hash(struct str s)
+{
+	return (uint64_t)journal_key(s) << 20 | s.n;
 }
 
 uint32_t journal_key(struct str session)
@@ -558,6 +565,25 @@ static void test_prices(void)
 	T_STR(json_num(json_at(row, 0)), S("1.2500"), "under its own name");
 }
 
+static void test_fitness(void)
+{
+	struct jv v, one;
+
+	usual();
+	v = parsed(take("/fitness", ""), "fitness");
+	T_INT(json_count(json_get(v, S("models"))), 1, "one model served");
+	one = json_at(json_get(v, S("models")), 0);
+	T_INT(json_int(json_get(one, S("requests")), 0), 1,
+	    "one request ended that anybody served");
+	T(json_is(json_get(one, S("fit")), S("few")), "too few to tell");
+	T(has(take("/export/s1", "as=html"), "<table>"), "in the export too");
+	T(!has(take("/export/s2", "as=html"), "<table>"),
+	    "of its session alone");
+	reset();
+	v = parsed(take("/fitness", ""), "fitness");
+	T_INT(json_count(json_get(v, S("models"))), 0, "none before");
+}
+
 static void test_jsonl(void)
 {
 	struct str all, line;
@@ -932,6 +958,7 @@ int main(void)
 	test_raw();
 	test_search();
 	test_prices();
+	test_fitness();
 	test_jsonl();
 	test_html();
 	test_har();
