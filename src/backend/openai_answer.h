@@ -25,6 +25,9 @@ enum {
 	CALLS_MAX = 512,	/* one answer; each is looked up linearly */
 	BAD_CHUNKS_MAX = 3,	/* in a row that aren't JSON (OA-74) */
 	TRAIL_MS = 2000,	/* for usage after the finish (OA-78) */
+	ALIKE_MAX = 480,	/* a chunk of text, without its text: most of
+				 * them have half of that */
+	ALIKE_TRIES = 8,	/* no two alike so far: none will be */
 	TAG_MAX = 11		/* the longest think tag: </thinking> */
 };
 
@@ -104,6 +107,14 @@ struct detail {
 	struct str raw;		/* of a type we don't know: as it came */
 };
 
+/* A chunk that said nothing but text, with that taken out: the next ones
+ * differ in nothing else, and need not be parsed to be understood. */
+struct alike {
+	size_t head, n;		/* up to the text's first quote; 0: none */
+	unsigned tries;		/* remembered without use */
+	char p[ALIKE_MAX];
+};
+
 enum cut { CUT_NONE, CUT_STOP, CUT_PARALLEL };
 enum mode { MODE_UNKNOWN, MODE_SSE, MODE_JSON };
 
@@ -158,6 +169,7 @@ struct openai_state {
 	int have_usage;
 	struct usage usage;
 	uint64_t estimate;	/* of the output, in hundredths of a token */
+	struct alike alike;
 };
 
 static inline struct openai_state *openai_state(const struct call *c)
@@ -181,6 +193,10 @@ void chunk_delta(struct call *c, struct jv delta);
  * envelope can name them, and go out with calls_finish. */
 void chunk_message(struct call *c, struct jv message);
 void chunk_finish(struct call *c, const struct chunk *k);
+/* Remembers the chunk, if text is all it says. */
+void chunk_learn(struct call *c, const struct chunk *k);
+/* Takes a chunk that is like the one remembered: 1, else 0. */
+int chunk_alike(struct call *c, struct str data);
 /* At the end: was the text a call (OA-109)? Else it is text after all. */
 void chunk_maybe_call(struct call *c);
 

@@ -316,6 +316,7 @@ static int take_chunk(struct call *c, const struct json *doc, int named_error)
 	chunk_finish(c, &k);
 	if (json_type(k.usage) == JSON_OBJECT)
 		take_usage(c, k.usage);
+	chunk_learn(c, &k);
 	return after_chunk(c);
 }
 
@@ -410,6 +411,10 @@ static int take_event(struct call *c, const struct sse_event *e)
 	if (data.n == 0)
 		return OK;
 	st->chunk++;
+	if (!named_error && chunk_alike(c, data)) {
+		st->bad = st->repaired = 0;
+		return after_chunk(c);
+	}
 	r = parse(c, &doc, data, NULL);
 	if (r == OK) {
 		st->bad = 0;

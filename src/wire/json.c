@@ -324,6 +324,15 @@ int json_check(struct str text, size_t *ntok, struct json_error *err)
 	return c.e.code;
 }
 
+int json_is_string(struct str s)
+{
+	struct check c = { .depth = 0 };
+
+	c.start = s.p;
+	c.end = s.p + s.n;
+	return s.n >= 2 && *s.p == '"' && check_string(&c, s.p) == c.end;
+}
+
 /* ---- tokens ---- */
 
 /* What jsmn would do about a string, without reading it. */

@@ -51,6 +51,8 @@ int json_parse(struct json *doc, struct str text, struct arena *a,
 /* The validator alone: OK or E_BAD/E_LIMIT; *ntok gets the token count. Both
  * pointers may be NULL. */
 int json_check(struct str text, size_t *ntok, struct json_error *err);
+/* Whether s is one string literal, from quote to quote and nothing else. */
+int json_is_string(struct str s);
 
 struct jv json_root(const struct json *doc);
 enum json_type json_type(struct jv v);

@@ -631,6 +631,19 @@ static void test_scan(void)
 	T_INT(json_scan(&s, S("abc")), 3, "a lost scan lets everything pass");
 }
 
+static void strings(void)
+{
+	T(json_is_string(S("\"\"")), "an empty string");
+	T(json_is_string(S("\"a\\\"\\u00e9\xc3\xa9\"")), "escapes, UTF-8");
+	T(!json_is_string(S("")) && !json_is_string(S("\"")) &&
+	    !json_is_string(S("a")) && !json_is_string(S("\"a")), "no end");
+	T(!json_is_string(S("\"a\"b\"")) && !json_is_string(S("\"a\" ")),
+	    "nothing behind it");
+	T(!json_is_string(S("\"\\\"")) && !json_is_string(S("\"\\x\"")) &&
+	    !json_is_string(S("\"\n\"")) && !json_is_string(S("\"\xc3\"")),
+	    "broken ones");
+}
+
 int main(void)
 {
 	test_check();
@@ -648,5 +661,6 @@ int main(void)
 	test_copies();
 	test_whole();
 	test_scan();
+	strings();
 	return t_done("json");
 }

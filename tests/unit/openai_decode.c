@@ -198,6 +198,50 @@ static void plain_text(void)
 		END, "T{\\u003cb\\u003e \\\"q\\\" \\/ é}" OUT);
 }
 
+/* Chunks that differ in their text alone are taken without parsing. */
+static void alike(void)
+{
+	const struct alike *a;
+
+	world_init(&w);
+	stream("words", "c a\nc b\nc c\nc d\n" END, "T{a|b|c|d}" OUT);
+	a = &openai_state(&w.c)->alike;
+	T(a->n && a->tries == 0, "the second was like the first");
+	stream("empty ones too", "c \nc a\nc \nc b\n" END, "T{a|b}" OUT);
+	stream("and escapes", "c a\nc \\\"\nc \\\\\nc \\u00e9é\n" END,
+		"T{a|\\\"|\\\\|\\u00e9é}" OUT);
+	stream("not text that leaves its string", "c a\nd {\"content\":\"b\"},"
+		"\"x\":{\"content\":\"c\"}\n" END, "T{a|b}" OUT);
+	stream("nor a second value in its place", "c a\n"
+		"d {\"content\":\"b\",\"content\":\"c\"}\n" END,
+		"T{a|c}" OUT);
+	stream("nor broken text", "c a\nc b\\x\nc \\\nc c\n" END,
+		"T{a|c}" OUT);
+	T_INT(w.notes.n, 1, "which is noted");
+	stream("a finish with text", "c a\nc b\n"
+		"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":"
+		"\"c\"},\"finish_reason\":\"length\"}]}\nc d\nu 10 5 15\nD",
+		"T{a|b|c|d} max_tokens 10/0/0/5.");
+	stream("text between thoughts and calls", "c a\nr b\nc c\nc d\n"
+		CALL(0, "c1", "lamp", "{}") "c e\n" END,
+		"T{a} R{b~{}} T{c|d} C{c1 lamp {}} T{e}" USED);
+	play("an error in the same shape",
+	    S("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n"
+	    "data: {\"choices\":[{\"delta\":{\"content\":\"b\"}}]}\n\n"
+	    "event: error\n"
+	    "data: {\"choices\":[{\"delta\":{\"content\":\"c\"}}]}\n\n"), 1,
+	    "T{a|b!500 api_error upstream local: {\"choices\":[{\"delta\":"
+	    "{\"content\":\"c\"}}]}");
+	stream("never two alike", "d {\"content\":\"a\",\"n\":1}\n"
+		"d {\"content\":\"b\",\"n\":2}\nd {\"content\":\"c\",\"n\":3}\n"
+		"d {\"content\":\"d\",\"n\":4}\nd {\"content\":\"e\",\"n\":5}\n"
+		"d {\"content\":\"f\",\"n\":6}\nd {\"content\":\"g\",\"n\":7}\n"
+		"d {\"content\":\"h\",\"n\":8}\nd {\"content\":\"i\",\"n\":9}\n"
+		END, "T{a|b|c|d|e|f|g|h|i}" OUT);
+	a = &openai_state(&w.c)->alike;
+	T_INT(a->tries, ALIKE_TRIES, "is not looked for any more");
+}
+
 static void split_characters(void)
 {
 	world_init(&w);
@@ -1110,6 +1154,7 @@ int main(void)
 	seed = from ? (unsigned)atoi(from) : 1;
 	printf("seed %u\n", seed);
 	plain_text();
+	alike();
 	split_characters();
 	reasoning();
 	think_tags();
