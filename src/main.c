@@ -211,6 +211,7 @@ static void open_monitor(struct proxy *p)
 	o.nsecrets = p->config->nsecrets;
 	monitor_open(p->monitor, &o);
 	otlp_open(p->monitor, &p->config->otlp);
+	alarm_open(p->monitor, p->config->alert_cmd, p->config->port);
 }
 
 /* From here on nothing is opened but connections. */
@@ -268,6 +269,7 @@ static void close_all(struct proxy *p)
 		conn_close(&p->conns[i]);
 	helper_stop(&p->helper);
 	otlp_close(p->monitor);
+	alarm_close(p->monitor);
 	monitor_close(p->monitor);
 }
 

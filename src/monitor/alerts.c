@@ -23,6 +23,17 @@ static uint32_t session_key(const struct record *r)
 	return r->session.n ? journal_key(label_str(&r->session)) : 0;
 }
 
+/* For ALERT_CMD. */
+static void queue(struct alarm *a, uint64_t seq)
+{
+	if (!a->command[0] || !seq)
+		return;
+	if (a->n == ALARM_QUEUE)
+		a->dropped++;
+	else
+		a->seq[(a->first + a->n++) % ALARM_QUEUE] = seq;
+}
+
 static void raise_alert(struct monitor *m, struct record *r,
     const char *rule, uint64_t count, const struct str *parts, size_t n)
 {
@@ -43,7 +54,7 @@ static void raise_alert(struct monitor *m, struct record *r,
 	journal_private(j);
 	journal_put_text(j, "detail", str_head(buf_str(&b),
 	    utf8_valid(buf_str(&b))));
-	journal_end(j);
+	queue(&m->alarm, journal_end(j));
 	m->alerts++;
 	metrics_alert(&m->metrics, str_of(rule));
 	if (r && r->sess)

@@ -498,6 +498,13 @@ static void put_troubles(const struct monitor *mon, const struct metrics *t,
 	for (i = 0; i < METRIC_RULES && rules[i]; i++)
 		put_listed(b, "claudecodex_alerts_total", "Alerts raised.",
 		    "rule", rules[i], t->rule[i], i == 0);
+	put_listed(b, "claudecodex_alert_commands_total",
+	    "Alerts handed to ALERT_CMD, by what came of it.", "outcome", "ok",
+	    mon->alarm.run - mon->alarm.failed, 1);
+	put_listed(b, "claudecodex_alert_commands_total", "", "outcome",
+	    "failed", mon->alarm.failed, 0);
+	put_listed(b, "claudecodex_alert_commands_total", "", "outcome",
+	    "dropped", mon->alarm.dropped, 0);
 	for (i = 0; mon->journal && i < RK_KINDS; i++)
 		put_listed(b, "claudecodex_redactions_total",
 		    "Secrets kept out of the journal.", "kind",

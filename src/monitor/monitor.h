@@ -11,6 +11,7 @@
 
 #include "../core/core.h"
 #include "../wire/http.h"
+#include "alarm.h"
 #include "journal.h"
 #include "metrics.h"
 #include "otlp.h"
@@ -151,6 +152,7 @@ struct monitor {
 	uint64_t requests, errors, cancelled;
 	struct metrics metrics;
 	struct otlp otlp;
+	struct alarm alarm;
 	struct str secrets[MONITOR_SECRETS_MAX];
 	char line[65536];		/* one record, rendered */
 	char text[65536];

@@ -6,38 +6,18 @@
  * expected.
  *
  * SPDX-License-Identifier: MIT */
-#include <sys/types.h>
 #include <sys/select.h>
-#include <sys/wait.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "aws.h"
 #include "loop.h"
+#include "shell.h"
 #include "../wire/json.h"
 
 enum {
 	PROCESS_MS = 60000,	/* AW-61 */
 	OUTPUT_MAX = 1048576
 };
-
-static void run_child(int out, const char *command)
-{
-	int null = open("/dev/null", O_RDWR);
-	sigset_t none;
-
-	setpgid(0, 0);
-	/* Handlers are reset by exec, what is ignored or blocked is not. */
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
-	if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 ||
-	    dup2(null, 2) < 0)
-		_exit(126);
-	execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-	_exit(127);
-}
 
 /* Reads to the end, the limit or the deadline. OK, E_MORE (time), E_LIMIT. */
 static int collect(int fd, struct buf *b, int64_t deadline)
@@ -66,28 +46,6 @@ static int collect(int fd, struct buf *b, int64_t deadline)
 	}
 }
 
-/* Waits for the child until the deadline; then, or when it is unwanted, ends
- * its group. Its status; -1: ended by us or unknown. */
-static int reap(pid_t pid, int64_t deadline, int wanted)
-{
-	struct timeval tv;
-	int status = -1;
-	pid_t got;
-
-	while (wanted && loop_now() < deadline) {
-		got = waitpid(pid, &status, WNOHANG);
-		if (got == pid || got < 0)
-			return got == pid ? status : -1;
-		tv.tv_sec = 0;
-		tv.tv_usec = 5000;
-		select(0, NULL, NULL, NULL, &tv);
-	}
-	kill(-pid, SIGKILL);
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
-	return -1;
-}
-
 static int run(struct lookup *l, struct str what, struct str command,
     struct str *output, int64_t ms)
 {
@@ -95,26 +53,22 @@ static int run(struct lookup *l, struct str what, struct str command,
 	char *room = arena_bytes(l->a, OUTPUT_MAX);
 	struct buf b = buf_on(room, OUTPUT_MAX);
 	int fd[2], r, status;
-	pid_t pid;
+	long pid;
 
 	if (!room || !command.p)
 		return E_FULL;
 	if (pipe(fd) != 0)
 		return FAULT(l, what, S(": no pipe to be had"));
-	pid = fd[0] < FD_SETSIZE ? fork() : -1;
-	if (pid == 0) {
-		close(fd[0]);
-		run_child(fd[1], command.p);
-	}
+	pid = fd[0] < FD_SETSIZE ? shell_start(command.p, NULL, -1, fd[1]) :
+	    -1;
 	close(fd[1]);
 	if (pid < 0) {
 		close(fd[0]);
 		return FAULT(l, what, S(": no process could be started"));
 	}
-	setpgid(pid, pid);
 	r = collect(fd[0], &b, deadline);
 	close(fd[0]);
-	status = reap(pid, deadline, r == OK);
+	status = shell_end(pid, deadline, r == OK);
 	if (r == E_MORE)
 		return FAULT(l, what, S(": no answer within a minute"));
 	if (r == E_LIMIT)

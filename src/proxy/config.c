@@ -418,6 +418,9 @@ static int read_journal(struct reader *r)
 	    &c->spend_session) != OK ||
 	    setting_number(r, SPEND_HOUR, 0, 1000000, &c->spend_hour) != OK)
 		return E_FAULT;
+	c->alert_cmd = setting_value(c, ALERT_CMD);
+	if (c->alert_cmd.n >= ALARM_COMMAND)
+		return setting_bad(r, ALERT_CMD, S("is longer than 4095 bytes"));
 	c->spend_session *= 1000000000000u;
 	c->spend_hour *= 1000000000000u;
 	c->log_keep = (unsigned)keep;

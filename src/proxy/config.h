@@ -67,6 +67,7 @@ struct config {
 	struct str prices_file;
 	struct otlp_options otlp;
 	uint64_t spend_session, spend_hour;	/* 10^-12 USD; 0: no alert */
+	struct str alert_cmd;	/* empty: none */
 	unsigned connections;	/* client connections served at once */
 	struct str cert_file;
 	int have_proxy;		/* HTTPS_PROXY */

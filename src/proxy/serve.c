@@ -157,6 +157,7 @@ unsigned proxy_turn(struct proxy *p, int64_t wake)
 	wake = earlier(wake, helper_deadline(&p->helper));
 	loop_want(&p->loop, monitor_fd(p->monitor), monitor_want(p->monitor));
 	loop_want(&p->loop, otlp_fd(p->monitor), otlp_want(p->monitor));
+	loop_want(&p->loop, alarm_fd(p->monitor), WANT_READ);
 	wake = earlier(wake, p->monitor_at);
 	wake = collect_wants(p, wake);
 	signals = loop_wait(&p->loop, wake);
@@ -173,6 +174,8 @@ unsigned proxy_turn(struct proxy *p, int64_t wake)
 	p->monitor_at = earlier(monitor_turn(p->monitor, p->now,
 	    loop_readable(&p->loop, monitor_fd(p->monitor))),
 	    otlp_turn(p->monitor, p->now));
+	p->monitor_at = earlier(p->monitor_at, alarm_turn(p->monitor, p->now,
+	    loop_readable(&p->loop, alarm_fd(p->monitor))));
 	if (!p->draining)
 		for (i = 0; i < p->nlisteners; i++)
 			if (loop_readable(&p->loop, p->listener[i]))

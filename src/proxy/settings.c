@@ -175,6 +175,9 @@ static const struct option {
 	    "none" },
 	[SPEND_HOUR] = { "ALERT_HOUR_USD", NULL, "--alert-hour-usd", NUMBER, 0,
 	    "0", "the same for an hour" },
+	[ALERT_CMD] = { "ALERT_CMD", NULL, NULL, TEXT, NO_DOTENV, "", "command "
+	    "for /bin/sh, run when there is an alert: ALERT_TEXT and ALERT_URL "
+	    "in its environment, the journal's line as input" },
 	[MAX_BODY] = { "MAX_BODY", NULL, "--max-body", BYTES, 0, "32m",
 	    "largest request" },
 	[MAX_MEMORY] = { "MAX_MEMORY", NULL, "--max-memory", BYTES, 0, "",

@@ -3,7 +3,7 @@
  * The helper is played by the test: it says what it likes.
  *
  * SPDX-License-Identifier: MIT */
-/* link: net/credentials.c net/aws.c net/aws_sts.c net/aws_sso.c net/aws_process.c net/aws_metadata.c net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c net/tls_address.c net/tls_roots.c net/tls_text.c */
+/* link: net/credentials.c net/aws.c net/aws_sts.c net/aws_sso.c net/aws_process.c net/shell.c net/keeper.c net/aws_metadata.c net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c net/tls_address.c net/tls_roots.c net/tls_text.c */
 #include "../../src/proxy/account.c"
 #include "t.h"
 

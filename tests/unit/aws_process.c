@@ -1,7 +1,9 @@
 /* Tests of net/aws_process: limits of a command's time and output (AW-61).
  *
  * SPDX-License-Identifier: MIT */
-/* link: net/aws.c net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c net/tls_address.c net/tls_roots.c net/tls_text.c */
+/* link: net/shell.c net/keeper.c net/aws.c net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c net/tls_address.c net/tls_roots.c net/tls_text.c */
+#include <sys/wait.h>
+
 #include "t.h"
 #include "../../src/net/aws_process.c"
 

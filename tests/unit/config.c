@@ -2,7 +2,7 @@
  * refused, which backend is taken.
  *
  * SPDX-License-Identifier: MIT */
-/* link: proxy/route.c net/credentials.c net/aws.c net/aws_sts.c net/aws_sso.c net/aws_process.c net/aws_metadata.c net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c net/tls_address.c net/tls_roots.c net/tls_text.c */
+/* link: proxy/route.c net/credentials.c net/aws.c net/aws_sts.c net/aws_sso.c net/aws_process.c net/shell.c net/keeper.c net/aws_metadata.c net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c net/tls_address.c net/tls_roots.c net/tls_text.c */
 #include "../../src/proxy/settings.c"
 #include "../../src/proxy/config.c"
 #include "t.h"
@@ -166,8 +166,11 @@ static void trust(void)
 	    "OPENAI_BASE_URL=https://own.test/v1\n", NULL), CONFIG_RUN,
 	    "its own key it may send where it likes");
 	load(NULL, "SSL_CERT_FILE=/x\nHTTPS_PROXY=http://evil:1\n"
-	    "BEDROCK_BASE_URL=http://evil\n", NULL);
+	    "BEDROCK_BASE_URL=http://evil\nALERT_CMD=evil\n", NULL);
 	T(c.cert_file.n == 0 && !c.have_proxy, "nor roots, nor a proxy");
+	T(c.alert_cmd.n == 0, "nor a command");
+	load(ENV("ALERT_CMD", "mine"), "", NULL);
+	T_STR(c.alert_cmd, S("mine"), "its owner's is");
 }
 
 static void bedrock(void)
