@@ -56,8 +56,10 @@ static const char *aws_environment(void *ctx, const char *name)
 static void start_helper(struct proxy *p)
 {
 	static struct credentials_input look;
-	static const struct helper_service credentials = {
-		HELPER_CREDENTIALS, credentials_serve, CREDENTIALS_DEADLINE_MS
+	static const struct helper_service aws[] = {
+		{ HELPER_CREDENTIALS, credentials_serve,
+		    CREDENTIALS_DEADLINE_MS },
+		{ HELPER_MODEL, credentials_model_serve, CREDENTIALS_MODEL_MS }
 	};
 
 	account_init(p);
@@ -67,7 +69,7 @@ static void start_helper(struct proxy *p)
 	look.region = p->config->aws_region;
 	look.cert_file = p->config->cert_file;
 	credentials_setup(&look);
-	helper_start(&p->helper, &credentials, 1, loop_now());
+	helper_start(&p->helper, aws, COUNT(aws), loop_now());
 }
 
 /* .env of the current directory; absent is empty. */

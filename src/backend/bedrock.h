@@ -27,6 +27,7 @@ struct aws_credentials {
 	struct str id, secret, token;
 	struct str region;
 	struct str profile;	/* for people; empty: no profile's */
+	struct str model;	/* behind bedrock_hidden's ARN; empty: not known */
 };
 
 enum bedrock_api { BEDROCK_AUTO, BEDROCK_CONVERSE, BEDROCK_INVOKE };
@@ -53,6 +54,10 @@ int64_t bedrock_clock_offset(const struct upstream *u);
 
 /* The region that an ARN carries; empty when id is none (AW-100). */
 struct str bedrock_arn_region(struct str id);
+
+/* The ARN of an application inference profile, which doesn't name its model
+ * (BR-2), without the [1m] of some clients; empty when id is none. */
+struct str bedrock_hidden(struct str id);
 
 /* Host for a region (AW-112), into b: "bedrock-runtime.us-east-1.amazonaws.com"
  */

@@ -316,6 +316,15 @@ static struct str strip_long(struct str name, int *is_long)
 	return *is_long ? str_trim(str_head(name, name.n - 4)) : name;
 }
 
+struct str bedrock_hidden(struct str id)
+{
+	int ignored;
+
+	id = strip_long(id, &ignored);
+	return bedrock_arn_region(id).n && str_find(id,
+	    S(":application-inference-profile/")) < id.n ? id : S("");
+}
+
 static const struct claude *find_name(struct str name)
 {
 	size_t i;
@@ -428,20 +437,24 @@ static void describe_other(struct bedrock_model *m, struct str bare)
 }
 
 /* By m->id, which a person wrote, plain or an ARN (BR-2). An ARN that hides
- * its model is asked by Converse, which takes any; BEDROCK_API=invoke says
- * that it is a Claude, and then the client's own name tells which. */
+ * its model is what somebody learned (c->aws->model); else it is asked by
+ * Converse, which takes any, and BEDROCK_API=invoke says that it is a Claude:
+ * then the client's own name tells which. */
 static void describe(struct call *c, struct bedrock_model *m)
 {
 	const struct bedrock_facts *f = c->up->facts;
 	struct str id = m->id, name;
 	size_t slash;
+	int known = c->aws && c->aws->model.n && bedrock_hidden(id).n;
 	int ignored;
 
-	if (str_starts(id, S("arn:")))
+	if (known)
+		id = c->aws->model;
+	else if (str_starts(id, S("arn:")))
 		while ((slash = str_chr(id, '/')) < id.n)
 			id = str_from(id, slash + 1);
 	id = drop_geography(id);
-	if (!str_starts(m->id, S("arn:")))
+	if (!str_starts(m->id, S("arn:")) || known)
 		m->bare = id;
 	if (str_find(id, S("anthropic.claude")) < id.n) {
 		describe_claude(m, id, find_id(id));
@@ -574,7 +587,7 @@ int bedrock_resolve(struct call *c, struct bedrock_model *m)
 		return r;
 	l = bedrock_learned(c);
 	m->can &= ~l->lacks;
-	if (str_starts(name, S("arn:")))	/* BR-131 */
+	if (str_starts(m->bare, S("arn:")))	/* BR-131 */
 		m->can &= ~(unsigned)CAN_COUNT;
 	m->betas = l->betas;
 	m->news = l->news;

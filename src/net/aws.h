@@ -96,6 +96,10 @@ struct str aws_metadata_region(struct lookup *l, struct str profile);
 /* Takes on the role that the profile names, with *c's keys; *c gets those of
  * the role. */
 int aws_assume(struct lookup *l, struct str profile, struct credentials *c);
+/* The model's name behind an application inference profile; profile: of the
+ * shared files, for its endpoint. OK, E_FAULT, E_FULL. */
+int aws_profile_model(struct lookup *l, struct str profile,
+    const struct credentials *c, struct str arn, struct str *model);
 /* The values may come from a profile or from variables; name may be empty. */
 int aws_web_identity(struct lookup *l, struct str profile, struct str file,
     struct str role, struct str name, struct credentials *out);

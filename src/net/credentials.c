@@ -487,35 +487,44 @@ static void explain(struct lookup *l)
 	    odd ? S(" is no setting of a section") : S(""));
 }
 
+/* l and profile are left for further questions. */
+static int search(struct lookup *l, const struct credentials_input *in,
+    struct arena *a, struct str *profile, struct credentials *out,
+    struct buf *why)
+{
+	int r, files, named, instance = 0;
+
+	memset(out, 0, sizeof(*out));
+	files = begin(l, in, a, why);
+	named = choose(l, profile);
+	/* Variables need no files, so broken files don't stop them. */
+	r = variables(l, *profile, named, out);
+	if (r == E_NONE && files != OK)
+		r = files;
+	else if (r == E_NONE)
+		r = chain(l, *profile, named, out, &instance);
+	if (r == OK && !sendable(out))
+		r = FAULT(l, out->source, S(": the keys have characters that "
+		    "no key has"));
+	if (r == OK)
+		r = place(l, *profile, instance, out);
+	if (r == E_FULL)
+		r = FAULT(l, S("AWS credentials: more data than there is "
+		    "memory for"));
+	if (r == E_NONE)
+		explain(l);
+	if (r != OK)
+		memset(out, 0, sizeof(*out));
+	return r;
+}
+
 int credentials_find(const struct credentials_input *in, struct arena *a,
     struct credentials *out, struct buf *why)
 {
 	struct lookup l;
 	struct str profile;
-	int r, files, named, instance = 0;
 
-	memset(out, 0, sizeof(*out));
-	files = begin(&l, in, a, why);
-	named = choose(&l, &profile);
-	/* Variables need no files, so broken files don't stop them. */
-	r = variables(&l, profile, named, out);
-	if (r == E_NONE && files != OK)
-		r = files;
-	else if (r == E_NONE)
-		r = chain(&l, profile, named, out, &instance);
-	if (r == OK && !sendable(out))
-		r = FAULT(&l, out->source, S(": the keys have characters that "
-		    "no key has"));
-	if (r == OK)
-		r = place(&l, profile, instance, out);
-	if (r == E_FULL)
-		r = FAULT(&l, S("AWS credentials: more data than there is "
-		    "memory for"));
-	if (r == E_NONE)
-		explain(&l);
-	if (r != OK)
-		memset(out, 0, sizeof(*out));
-	return r;
+	return search(&l, in, a, &profile, out, why);
 }
 
 int credentials_hint(const struct credentials_input *in, struct arena scratch)
@@ -659,5 +668,28 @@ int credentials_serve(struct str ask, struct buf *answer, unsigned *keep_s)
 		buf_put(answer, S("the AWS credentials are longer than 8 KiB"));
 		return E_FAULT;
 	}
+	return OK;
+}
+
+int credentials_model_serve(struct str ask, struct buf *answer,
+    unsigned *keep_s)
+{
+	static char memory[CREDENTIALS_MEMORY];
+	struct arena a = { memory, memory + sizeof(memory) };
+	struct credentials_input in = *place_to_look;
+	struct lookup l;
+	struct credentials c;
+	struct str arn, profile, model;
+
+	str_cut(&ask, ' ', &arn);
+	if (!str_eq(ask, CREDENTIALS_ANY))
+		in.profile = ask;
+	if (search(&l, &in, &a, &profile, &c, answer) != OK)
+		return E_FAULT;
+	if (aws_profile_model(&l, profile, &c, arn, &model) != OK)
+		return E_FAULT;
+	*answer = buf_on(answer->p, answer->cap);
+	buf_put(answer, model);
+	*keep_s = KEEP_STATIC;
 	return OK;
 }

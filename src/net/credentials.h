@@ -23,6 +23,7 @@ enum {
 	CREDENTIALS_MEMORY = 4194304,	/* two files of the largest size, the
 					 * trusted roots, answers */
 	CREDENTIALS_DEADLINE_MS = 90000,	/* a process's 60 s, then a role */
+	CREDENTIALS_MODEL_MS = 20000,	/* of a model: keys, then one call */
 	CREDENTIALS_CHAIN_MAX = 8,	/* profiles linked by source_profile */
 	CREDENTIALS_NAME_MAX = 256	/* of a profile */
 };
@@ -84,5 +85,9 @@ unsigned credentials_keep(const struct credentials *c, int64_t now);
  * says where to look; *in and what it points to must stay. */
 void credentials_setup(const struct credentials_input *in);
 int credentials_serve(struct str ask, struct buf *answer, unsigned *keep_s);
+/* The same for HELPER_MODEL: which model an application inference profile
+ * stands for. ask: its ARN, a blank, and the profile as above. */
+int credentials_model_serve(struct str ask, struct buf *answer,
+    unsigned *keep_s);
 
 #endif

@@ -31,7 +31,8 @@ enum {
 
 enum helper_kind {
 	HELPER_RESOLVE = 1, HELPER_CREDENTIALS = 2,
-	HELPER_HELLO = 3	/* not asked: a child tells its number */
+	HELPER_HELLO = 3,	/* not asked: a child tells its number */
+	HELPER_MODEL = 4
 };
 
 /* How a kind is answered, in the worker process, where blocking, allocating

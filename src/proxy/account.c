@@ -5,6 +5,7 @@
  * (AW-85). With them comes the region and so the endpoint, which a model's ARN
  * may move elsewhere (AW-100): each endpoint in use is an upstream of its own
  * here, made when first wanted, all sharing the facts of the configured one.
+ * An inference profile's ARN hides its model, which the helper asks once.
  *
  * SPDX-License-Identifier: MIT */
 #include "proxy.h"
@@ -293,6 +294,73 @@ static int place(struct proxy *p, struct call *c, const struct credentials *cr,
 	return go_to(p, c, buf_str(&b));
 }
 
+/* ---- which model ---- */
+
+/* The newest takes the place of the oldest. */
+static struct hidden_model *hidden(struct account *acc, struct str arn)
+{
+	struct hidden_model *h;
+	size_t i;
+
+	for (i = 0; i < HIDDEN_MAX && i < acc->nhidden; i++) {
+		h = &acc->hidden[i];
+		if (str_eq(arn, (struct str){ h->arn, h->narn }))
+			return h;
+	}
+	h = &acc->hidden[acc->nhidden++ % HIDDEN_MAX];
+	h->narn = arn.n;
+	h->nmodel = 0;
+	h->until = 0;
+	memcpy(h->arn, arn.p, arn.n);
+	return h;
+}
+
+/* Not asked where the endpoint is a gateway of the owner's: AWS may be out of
+ * reach there. E_MORE, or OK with *model, which may be empty. */
+static int look_behind(struct proxy *p, const struct call *c,
+    struct str *model)
+{
+	struct account *acc = &p->account;
+	struct str arn = bedrock_hidden(c->model), answer = S("");
+	struct hidden_model *h;
+	char room[HELPER_ASK_MAX];
+	struct buf ask = buf_on(room, sizeof room);
+	char text[1024];
+	struct buf b = buf_on(text, sizeof text);
+	int r;
+
+	*model = S("");
+	if (!arn.n || acc->up->host.n)
+		return OK;
+	buf_put(&ask, arn);
+	buf_chr(&ask, ' ');
+	buf_put(&ask, acc->ask);
+	if (ask.full)
+		return OK;
+	h = hidden(acc, arn);
+	*model = (struct str){ h->model, h->nmodel };
+	if (h->nmodel || p->now < h->until)
+		return OK;
+	r = helper_ask(&p->helper, HELPER_MODEL, buf_str(&ask), p->now,
+	    &answer);
+	if (r == E_MORE)
+		return E_MORE;
+	h->until = p->now + HIDDEN_REST;
+	if (r == OK && answer.n <= sizeof h->model) {
+		memcpy(h->model, answer.p, answer.n);
+		*model = (struct str){ h->model, h->nmodel = answer.n };
+		return OK;
+	}
+	buf_put(&b, S("which model "));
+	buf_printable(&b, arn);
+	buf_put(&b, S(" stands for can't be learned ("));
+	buf_printable(&b, str_head(answer, 300));
+	buf_put(&b, S("), so it goes by Converse; if it is Claude, set "
+	    "BEDROCK_API=invoke"));
+	monitor_say(p->monitor, "warning", buf_str(&b));
+	return OK;
+}
+
 /* "dev" of "profile dev (credential_process)". */
 static struct str profile_of(struct str source)
 {
@@ -307,9 +375,11 @@ int account_ready(struct proxy *p, struct call *c)
 	struct account *acc = &p->account;
 	struct aws_credentials *aws;
 	struct credentials cr;
-	struct str why = { NULL, 0 }, text;
+	struct str why = { NULL, 0 }, text, model = { NULL, 0 };
 	int r = look(p, &why);
 
+	if (r == OK)
+		r = look_behind(p, c, &model);
 	if (r == E_MORE)
 		return E_MORE;
 	if (r != OK) {
@@ -327,6 +397,7 @@ int account_ready(struct proxy *p, struct call *c)
 	aws->token = cr.token;
 	aws->profile = profile_of(cr.source);
 	aws->region = region_for(c, &cr);
+	aws->model = arena_str(c->a, model);
 	c->aws = aws;
 	return place(p, c, &cr, aws->region);
 }

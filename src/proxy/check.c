@@ -253,6 +253,10 @@ static int check_aws(struct proxy *p, struct upstream *up, struct buf *b)
 		buf_put(b, fault_text(&call.fault));
 		return 1;
 	}
+	if (call.aws && call.aws->model.n) {
+		buf_put(b, S("\n  the inference profile stands for "));
+		buf_printable(b, call.aws->model);
+	}
 	buf_put(b, S("\n  "));
 	buf_put(b, call.up->authority);
 	buf_put(b, S(": "));

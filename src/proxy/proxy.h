@@ -132,13 +132,23 @@ int64_t conn_deadline(const struct conn *c);
 
 enum {
 	ENDPOINTS_MAX = 8,	/* regions called at once; people use one or two */
-	ENDPOINT_MAX = 1024	/* host twice, path */
+	ENDPOINT_MAX = 1024,	/* host twice, path */
+	HIDDEN_MAX = 8,		/* inference profiles; people have one a model */
+	HIDDEN_ID_MAX = 160,
+	HIDDEN_REST = 600000	/* ms until one that nobody told is asked anew */
 };
 
 struct endpoint {
 	struct upstream up;
 	uint64_t used;		/* 0: never */
 	char text[ENDPOINT_MAX];
+};
+
+/* What the ARN of an application inference profile stands for (BR-2). */
+struct hidden_model {
+	size_t narn, nmodel;	/* nmodel 0: could not be learned */
+	int64_t until;		/* ask no sooner */
+	char arn[HELPER_ASK_MAX], model[HIDDEN_ID_MAX];
 };
 
 struct account {
@@ -151,12 +161,14 @@ struct account {
 	char last[HELPER_ANSWER_MAX];	/* the last good answer */
 	uint64_t turn;
 	struct endpoint endpoints[ENDPOINTS_MAX];
+	size_t nhidden;
+	struct hidden_model hidden[HIDDEN_MAX];
 };
 
 void account_init(struct proxy *p);
-/* Sets c->aws, in c's arena, and turns c->up into the upstream of the call's
- * region. OK; E_MORE: the helper is looking, call again next turn; E_FAULT:
- * c->fault; E_FULL. */
+/* Sets c->aws, in c's arena, with the model behind an inference profile, and
+ * turns c->up into the upstream of the call's region. OK; E_MORE: the helper is
+ * looking, call again next turn; E_FAULT: c->fault; E_FULL. */
 int account_ready(struct proxy *p, struct call *c);
 /* The credentials were refused: they are looked up anew. */
 void account_renew(struct proxy *p);

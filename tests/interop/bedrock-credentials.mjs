@@ -23,7 +23,9 @@ const ROLE = { accessKeyId: 'ASIAROLEROLEROLE0001', secretAccessKey: 'role/secre
 	sessionToken: 'role//token+cccccccccccccccc==' };
 const in1h = () => new Date(Date.now() + 3600e3).toISOString().replace(/\.\d+/, '');
 
-// STS, the SSO portal and its OIDC, a container's and an instance's endpoint.
+// Bedrock's control plane, STS, the SSO portal and its OIDC, a container's and an instance's endpoint.
+const HIDES = 'arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2c3d4e5f6';
+const OTHER = HIDES.replace('a1b2', 'ffff'), MODEL = 'anthropic.claude-sonnet-4-5-20250929-v1:0';
 class Services {
 	constructor() {
 		this.got = [];
@@ -38,14 +40,14 @@ class Services {
 		this.server.closeAllConnections();
 		this.server.close();
 	}
-	async signed(req, body) {
-		const m = /Credential=([^/]+)\/\d+\/([^/]+)\/sts\/aws4_request, SignedHeaders=([^,]+)/.exec(req.headers.authorization ?? '');
+	async signed(req, body, service = 'sts') {
+		const m = /Credential=([^/]+)\/\d+\/([^/]+)\/(?:sts|bedrock)\/aws4_request, SignedHeaders=([^,]+)/.exec(req.headers.authorization ?? '');
 		if (m?.[1] !== BASE.accessKeyId)
 			return false;
 		const signer = new SignatureV4({ credentials: BASE, region: m[2],
-			service: 'sts', sha256: Sha256, applyChecksum: false });
+			service, sha256: Sha256, applyChecksum: false });
 		const d = req.headers['x-amz-date'].replace(/^(....)(..)(..T..)(..)(..Z)$/, '$1-$2-$3:$4:$5');
-		const again = await signer.sign(new HttpRequest({ method: 'POST', protocol: 'http:',
+		const again = await signer.sign(new HttpRequest({ method: req.method, protocol: 'http:',
 			hostname: '127.0.0.1', path: req.url, body, headers: Object.fromEntries(m[3].split(';')
 				.filter((n) => !n.startsWith('x-amz-date')).map((n) => [n, req.headers[n]])) }),
 		{ signingDate: new Date(d) });
@@ -77,6 +79,12 @@ class Services {
 			res.writeHead(200, { 'content-type': 'text/xml' });
 			return res.end(`<${action}Response><${action}Result><Credentials><AccessKeyId>${ROLE.accessKeyId}</AccessKeyId><SecretAccessKey>${ROLE.secretAccessKey}</SecretAccessKey><SessionToken>${ROLE.sessionToken}</SessionToken><Expiration>${in1h()}</Expiration></Credentials></${action}Result></${action}Response>`);
 		}
+		const hidden = /^\/inference-profiles\/([^/]+)$/.exec(path)?.[1];
+		if (hidden && decodeURIComponent(hidden) === HIDES && await this.signed(req, body, 'bedrock'))
+			return json({ inferenceProfileArn: HIDES, type: 'APPLICATION', status: 'ACTIVE', models: ['us-east-1', 'us-west-2'].map((r) =>
+				({ modelArn: `arn:aws:bedrock:${r}::foundation-model/${MODEL}` })) });
+		if (hidden)
+			return json({ message: 'not authorized' }, 403);
 		if (path === '/federation/credentials')
 			return req.headers['x-amz-sso_bearer_token'] === 'sso-token' ?
 				json({ roleCredentials: { accessKeyId: ROLE.accessKeyId, secretAccessKey: ROLE.secretAccessKey,
@@ -109,7 +117,8 @@ async function world(s, { config = '', credentials = '', env = {}, keys = [BASE,
 	const home = mkdtempSync(join(tmpdir(), 'claudecodex-aws-'));
 	const svc = s.keep(await new Services().listen());
 	Object.assign(svc, { refuse, hang });
-	const b = s.keep(await new Bedrock({ model: () => ({ text: 'signed in' }), keys, region }).listen());
+	const b = s.keep(await new Bedrock({ model: () => ({ text: 'signed in' }), keys, region,
+		hides: { [HIDES]: MODEL, [OTHER]: MODEL } }).listen());
 	const write = (c, k) => {
 		writeFileSync(join(home, '.aws', 'config'), c);
 		writeFileSync(join(home, '.aws', 'credentials'), k);
@@ -175,6 +184,37 @@ for (const [name, keys, w] of WORKS)
 		assert.match(x.px.console, /AWS: /);
 		quiet(x.px);
 	});
+
+const signs = { AWS_ACCESS_KEY_ID: BASE.accessKeyId, AWS_SECRET_ACCESS_KEY: BASE.secretAccessKey,
+	AWS_REGION: 'us-east-1', AWS_ENDPOINT_URL_BEDROCK: 'SVC' };
+
+await scenario('aws: the model behind an application inference profile, BR-2', async (s) => {
+	const x = await world(s, { env: { ...signs, BEDROCK_MODEL_ID: HIDES } });
+
+	for (let i = 0; i < 3; i++)
+		assert.equal((await x.ask()).status, 200);
+	assert.deepEqual(new Set(x.b.requests.map((r) => decodeURIComponent(r.path ?? r.url))),
+		new Set([`/model/${HIDES}/invoke`]), 'Claude, so by InvokeModel');
+	assert.equal(x.svc.got.length, 1, 'asked once');
+	const count = await fetch(`${x.px.url}/v1/messages/count_tokens`, { method: 'POST',
+		body: JSON.stringify({ model: 'claude-sonnet-5-5', messages: [{ role: 'user', content: 'x' }] }) });
+	assert.deepEqual(await count.json(), { input_tokens: 4321 }, 'counted by the model\'s name');
+	assert.equal(x.b.requests.at(-1).id, MODEL);
+	x.b.requests.pop();
+	const { stdout: out } = await promisify(execFile)(process.env.CLAUDECODEX, ['--check'],
+		{ cwd: x.home, env: { ...x.px.env, PATH: '/usr/bin:/bin' } });
+	assert.match(out, /stands for anthropic\.claude-sonnet-4-5/);
+});
+
+await scenario('aws: a profile that may not be looked at goes by Converse, BR-2', async (s) => {
+	const x = await world(s, { env: { ...signs, BEDROCK_MODEL_ID: OTHER } });
+
+	for (let i = 0; i < 3; i++)
+		assert.equal((await x.ask()).status, 200);
+	assert.ok(x.b.requests.every((r) => /converse$/.test(r.path ?? r.url)));
+	assert.equal(x.svc.got.length, 1, 'asked once');
+	assert.match(x.px.console, /bedrock:GetInferenceProfile[^]*BEDROCK_API=invoke/);
+});
 
 const BROKEN = [
 	['nothing anywhere', {}, /AWS_PROFILE|AWS_ACCESS_KEY_ID/],

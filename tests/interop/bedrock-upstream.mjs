@@ -378,8 +378,8 @@ function* invokeEvents(a, u, issued) {
 
 export class Bedrock {
 	constructor({ model, keys = KEYS, region = 'us-east-1', bearer = null,
-	    skew = 0, counts = true }) {
-		Object.assign(this, { model, keys, region, bearer, skew, counts });
+	    skew = 0, counts = true, hides = {} }) {	/* hides: ARN -> model */
+		Object.assign(this, { model, keys, region, bearer, skew, counts, hides });
 		this.requests = [];	/* { path, id, operation, headers, body, refusal } */
 		this.closed = [];
 		this.issued = new Set();
@@ -480,7 +480,7 @@ export class Bedrock {
 		res.end(text);
 	}
 	async answer(res, entry) {
-		const { id, operation } = entry;
+		const { operation } = entry, hidden = this.hides[entry.id], id = hidden ?? entry.id;
 		const invoke = operation.startsWith('invoke');
 		let body = entry.body;
 
@@ -495,7 +495,7 @@ export class Bedrock {
 			return this.send(res, 200, { inputTokens: 4321 });
 		}
 		/* The service has an inference profile for these, no model. */
-		if (/^anthropic\.claude-(opus|sonnet|haiku|fable)-[45]/.test(id))
+		if (!hidden && /^anthropic\.claude-(opus|sonnet|haiku|fable)-[45]/.test(id))
 			want(false, `Invocation of model ID ${id} with on-demand throughput isn't supported. Retry your request with the ID or ARN of an inference profile that contains this model.`);
 		(invoke ? checkInvoke : checkConverse)(body, id, this.issued);
 		const a = await this.model(body, entry, this);

@@ -3,7 +3,7 @@
  * The helper is played by the test: it says what it likes.
  *
  * SPDX-License-Identifier: MIT */
-/* link: net/credentials.c net/aws.c net/aws_sts.c net/aws_sso.c net/aws_process.c net/shell.c net/keeper.c net/aws_metadata.c net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c net/tls_address.c net/tls_roots.c net/tls_text.c */
+/* link: net/credentials.c net/aws_profile.c net/aws.c net/aws_sts.c net/aws_sso.c net/aws_process.c net/shell.c net/keeper.c net/aws_metadata.c net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c net/tls_address.c net/tls_roots.c net/tls_text.c */
 #include "../../src/proxy/account.c"
 #include "t.h"
 
@@ -19,8 +19,10 @@ static _Alignas(16) char memory[MEMORY];
 static struct call call;
 
 static int helper_says;		/* OK, E_MORE, E_FAULT */
+static int model_says = E_FAULT;	/* the same, of HELPER_MODEL */
+static const char *model_text = "";
 static char helper_text[2048], asked[300], told[4096];
-static int forgotten, nasked;
+static int forgotten, nasked, models_asked;
 
 int helper_ask(struct helper *h, enum helper_kind kind, struct str ask,
     int64_t now, struct str *answer)
@@ -28,7 +30,13 @@ int helper_ask(struct helper *h, enum helper_kind kind, struct str ask,
 	(void)h;
 	(void)now;
 	nasked++;
-	T_INT(kind, HELPER_CREDENTIALS, "asks for credentials alone");
+	if (kind == HELPER_MODEL) {
+		models_asked++;
+		snprintf(asked, sizeof asked, "%.*s", (int)ask.n, ask.p);
+		*answer = str_of(model_text);
+		return model_says;
+	}
+	T_INT(kind, HELPER_CREDENTIALS, "else asks for credentials");
 	snprintf(asked, sizeof asked, "%.*s", (int)ask.n, ask.p);
 	*answer = str_of(helper_text);
 	return helper_says;
@@ -255,8 +263,57 @@ static void told_once(void)
 	T_INT(nasked, 0, "no AWS service, no look-up");
 }
 
+#define HIDES "arn:aws:bedrock:us-east-1:1:application-inference-profile/"
+
+static void models(void)
+{
+	char name[sizeof HIDES + 8];
+	int i;
+
+	set_up();
+	helper(OK, KEYS EAST "source x\nexpires 0\n");
+	T_INT(ready("anthropic.claude-opus-4-5"), OK, "BR-2 a plain name");
+	T_INT(models_asked, 0, "BR-2 isn't asked about");
+	model_says = E_MORE;
+	T_INT(ready(HIDES "a"), E_MORE, "BR-2 waits for the model's name");
+	T(strcmp(asked, HIDES "a ]") == 0, "BR-2 of that ARN: %s", asked);
+	model_says = OK;
+	model_text = "anthropic.claude-x";
+	T_INT(ready(HIDES "a[1m]"), OK, "BR-2 then goes on");
+	T_STR(call.aws->model, S("anthropic.claude-x"), "BR-2 knowing it");
+	i = models_asked;
+	T_INT(ready(HIDES "a"), OK, "BR-2 a second time");
+	T_INT(models_asked, i, "BR-2 isn't asked again");
+	model_says = E_FAULT;
+	model_text = "status 403";
+	T_INT(ready(HIDES "b"), OK, "BR-2 not told: goes by Converse");
+	T_INT(call.aws->model.n, 0, "BR-2 not knowing");
+	T(strstr(told, "status 403") && strstr(told, "BEDROCK_API=invoke"),
+	    "BR-2 and the owner hears why: %s", told);
+	i = models_asked;
+	ready(HIDES "b");
+	T_INT(models_asked, i, "BR-2 nor asked for a while");
+	p.now += HIDDEN_REST;
+	ready(HIDES "b");
+	T_INT(models_asked, i + 1, "BR-2 but then");
+	for (i = 0; i < 3 * HIDDEN_MAX; i++) {
+		snprintf(name, sizeof name, "%s%d", HIDES, i);
+		ready(name);
+	}
+	i = models_asked;
+	model_says = OK;
+	model_text = "anthropic.claude-x";
+	ready(HIDES "a");
+	T_INT(models_asked, i + 1, "BR-2 the oldest was forgotten");
+	T_STR(call.aws->model, S("anthropic.claude-x"), "BR-2 and is back");
+	config.upstreams[0].host = S("gateway");
+	ready(HIDES "c");
+	T_INT(models_asked, i + 1, "BR-2 nobody is asked past a gateway");
+}
+
 int main(void)
 {
+	models();
 	places();
 	endpoints();
 	keeping();

@@ -181,6 +181,17 @@ static void test_arns(void)
 	T_STR(m.bare, S(PROFILE), "BR-131 no bare id");
 	id_of(OPAQUE, "us-east-1");
 	T_INT(m.family, FAMILY_OTHER, "BR-2 opaque: Converse");
+	T_STR(bedrock_hidden(S(OPAQUE "[1m]")), S(OPAQUE), "BR-2 to be asked");
+	T_INT(bedrock_hidden(S(PROFILE)).n, 0, "BR-2 this one says it");
+	T_INT(bedrock_hidden(S("claude-opus-5-5")).n, 0, "BR-2 no ARN");
+	w.aws.model = S("anthropic.claude-opus-4-5-20251101-v1:0");
+	T_STR(id_of(OPAQUE, "us-east-1"), S(OPAQUE), "BR-2 called by its ARN");
+	T_INT(m.family, FAMILY_CLAUDE, "BR-2 as the model that it hides");
+	T_INT(m.version, 45, "BR-2 with its abilities");
+	T_STR(m.bare, w.aws.model, "BR-131 and counted by its name");
+	id_of(PROFILE, "us-east-1");
+	T_STR(m.bare, S(PROFILE), "BR-2 which says nothing of others");
+	w.aws.model = S("");
 	w.facts.opt.api = BEDROCK_INVOKE;
 	id_of(OPAQUE, "us-east-1");
 	T_INT(m.family, FAMILY_CLAUDE, "BR-2 unless told");

@@ -2,7 +2,7 @@
  * refused, which backend is taken.
  *
  * SPDX-License-Identifier: MIT */
-/* link: proxy/route.c net/credentials.c net/aws.c net/aws_sts.c net/aws_sso.c net/aws_process.c net/shell.c net/keeper.c net/aws_metadata.c net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c net/tls_address.c net/tls_roots.c net/tls_text.c */
+/* link: proxy/route.c net/credentials.c net/aws_profile.c net/aws.c net/aws_sts.c net/aws_sso.c net/aws_process.c net/shell.c net/keeper.c net/aws_metadata.c net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c net/tls_address.c net/tls_roots.c net/tls_text.c */
 #include "../../src/proxy/settings.c"
 #include "../../src/proxy/config.c"
 #include "t.h"

@@ -3,7 +3,7 @@
  * endpoint and instance metadata in a child process.
  *
  * SPDX-License-Identifier: MIT */
-/* link: net/aws.c net/aws_sts.c net/aws_sso.c net/aws_process.c net/shell.c net/keeper.c net/aws_metadata.c net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c net/tls_address.c net/tls_roots.c net/tls_text.c */
+/* link: net/aws_profile.c net/aws.c net/aws_sts.c net/aws_sso.c net/aws_process.c net/shell.c net/keeper.c net/aws_metadata.c net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c net/tls_address.c net/tls_roots.c net/tls_text.c */
 #include <sys/types.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
