@@ -52,7 +52,9 @@ static void accept_some(struct proxy *p, int listener)
 	int i, fd;
 
 	for (i = 0; i < ACCEPT_MAX; i++) {
-		if (!have_slot(p))
+		/* Later ones may not be there, and who was just accepted has
+		 * had no turn to be read. */
+		if (i == 0 && !have_slot(p))
 			make_room(p);
 		if (!have_slot(p))
 			return;

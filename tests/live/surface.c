@@ -10,7 +10,7 @@
 #include "../unit/t.h"
 #include "start.h"
 
-enum { ANSWER = 1 << 20, ANSWER_MS = 8000 };
+enum { ANSWER = 1 << 20, ANSWER_MS = 8000, SLOTS = 6 };
 
 static struct started proxy;
 static char in_mem[ANSWER], body_mem[ANSWER];
@@ -256,6 +256,39 @@ static void test_keys(void)
 	error_is(401, "authentication_error", "AN-5 neither");
 }
 
+/* Whether /health is answered on this connection. */
+static int well(int fd)
+{
+	static const char text[] = "GET /health HTTP/1.1\r\nHost: localhost"
+		"\r\n\r\n";
+	struct pollfd p = { fd, POLLIN, 0 };
+	ssize_t n;
+
+	if (send(fd, text, sizeof text - 1, MSG_NOSIGNAL) < 0 ||
+	    poll(&p, 1, ANSWER_MS) != 1)
+		return 0;
+	n = recv(fd, in_mem, ANSWER, 0);
+	return n > 0 && str_starts((struct str){ in_mem, (size_t)n },
+	    S("HTTP/1.1 200 "));
+}
+
+/* As many connections as there are slots, none of which has said a word yet:
+ * room is made for one more that came, not for one that may come. */
+static void test_full(void)
+{
+	int fd[SLOTS + 1], i, n = 0;
+
+	for (i = 0; i < SLOTS; i++)
+		fd[i] = dial(proxy.port);
+	for (i = 0; i < SLOTS; i++)
+		n += well(fd[i]);
+	T_INT(n, SLOTS, "every slot is served at once");
+	fd[SLOTS] = dial(proxy.port);
+	T(well(fd[SLOTS]), "one more takes the place of one that rests");
+	for (i = 0; i <= SLOTS; i++)
+		close(fd[i]);
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const demo[] = { "MODEL_MAP=claude-one=demo", NULL };
@@ -266,6 +299,7 @@ int main(int argc, char **argv)
 		"ANTHROPIC_UPSTREAM_URL=http://127.0.0.1:1",
 		"MODEL_MAP=claude-one=anthropic:claude-far", NULL };
 	static const char *const keyed[] = { "PROXY_API_KEY=right-key", NULL };
+	static const char *const small[] = { "MAX_CONNECTIONS=6", NULL };
 	const char *name = argc > 1 ? argv[1] : getenv("CLAUDECODEX");
 
 	name = name ? name : "build/claudecodex";
@@ -281,6 +315,9 @@ int main(int argc, char **argv)
 	T(stop(&proxy, t_count.failed > 0), "SIGTERM ends it");
 	if (T(start(&proxy, name, keyed), "it starts with a key"))
 		test_keys();
+	T(stop(&proxy, t_count.failed > 0), "SIGTERM ends it");
+	if (T(start(&proxy, name, small), "it starts with few slots"))
+		test_full();
 	T(stop(&proxy, t_count.failed > 0), "SIGTERM ends it");
 	return t_done("surface");
 }
