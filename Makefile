@@ -151,8 +151,8 @@ fuzzers: $(FUZZ)
 interop: all $(INTEROP) ## real clients and services from npm and Debian; installs them
 	@tests/interop/run
 
-bench: all $(BENCH) ## CPU, memory and time beside nginx in the same run; installs nginx
-	@tools/bench $(B)
+bench: all $(BENCH) ## CPU, memory and time beside nginx and another translator; installs them
+	@tools/bench $(B) $(ROUNDS)
 
 soak: all $(SOAK) ## MINUTES of requests while one connection in a hundred is cut
 	@$(B)/tests/soak/soak $(B)/claudecodex $(MINUTES) $(RATE)

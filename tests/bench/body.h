@@ -78,4 +78,82 @@ static inline void put_body(struct buf *b, size_t bytes, int stream,
 	buf_put(b, S("\"}]}"));
 }
 
+/* Requests of shapes that cost more than their size says, where something is
+ * looked for again and again: a head, pieces until it is large enough, as many
+ * second pieces, a tail. '#' stands for the number of the piece, and for that
+ * from the end in the second ones. */
+struct shape {
+	const char *name, *head, *piece, *middle, *second, *tail;
+};
+
+#define ASK "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}"
+#define INPUT ASK ",{\"role\":\"assistant\",\"content\":[{\"type\":" \
+	"\"tool_use\",\"id\":\"t\",\"name\":\"T\",\"input\":{\"a\":"
+#define RESULT "}}]},{\"role\":\"user\",\"content\":[{\"type\":" \
+	"\"tool_result\",\"tool_use_id\":\"t\",\"content\":\"b\"}]}]"
+#define SAY "{\"role\":\"user\",\"content\":"
+
+static const struct shape shapes[] = {
+	{ "one text", "\"messages\":[" SAY "\"", "and so on ", "", "",
+	    "\"}]" },
+	{ "escapes", "\"messages\":[" SAY "\"", "\\n\\\"\\u00e9\\ud83d\\ude00",
+	    "", "", "\"}]" },
+	{ "text blocks", "\"messages\":[" SAY "[",
+	    "{\"type\":\"text\",\"text\":\"a\"},", "", "",
+	    "{\"type\":\"text\",\"text\":\"z\"}]}]" },
+	{ "turns", "\"messages\":[", SAY "\"a\"},{\"role\":\"assistant\","
+	    "\"content\":\"b\"},", "", "", SAY "\"z\"}]" },
+	{ "calls, turn by turn", ASK ",", "{\"role\":\"assistant\","
+	    "\"content\":[{\"type\":\"tool_use\",\"id\":\"t#\",\"name\":\"T\","
+	    "\"input\":{}}]}," SAY "[{\"type\":\"tool_result\","
+	    "\"tool_use_id\":\"t#\",\"content\":\"a\"}]},", "", "",
+	    SAY "\"z\"}]" },
+	{ "calls of one turn, backwards", ASK ",{\"role\":\"assistant\","
+	    "\"content\":[{\"type\":\"text\",\"text\":\"a\"}",
+	    ",{\"type\":\"tool_use\",\"id\":\"t#\",\"name\":\"T\","
+	    "\"input\":{}}", "]}," SAY "[", "{\"type\":\"tool_result\","
+	    "\"tool_use_id\":\"t#\",\"content\":\"a\"},",
+	    "{\"type\":\"text\",\"text\":\"z\"}]}]" },
+	{ "tools", ASK "],\"tools\":[", "{\"name\":\"T#\",\"input_schema\":"
+	    "{\"type\":\"object\"}},", "", "", "{\"name\":\"Z\","
+	    "\"input_schema\":{\"type\":\"object\"}}]" },
+	{ "properties of one tool", ASK "],\"tools\":[{\"name\":\"T\","
+	    "\"input_schema\":{\"type\":\"object\",\"properties\":{\"z\":{}",
+	    ",\"p#\":{\"type\":\"string\"}", "},\"required\":[\"z\"",
+	    ",\"p#\"", "]}}]" },
+	{ "system blocks", ASK "],\"system\":[", "{\"type\":\"text\","
+	    "\"text\":\"a\"},", "", "", "{\"type\":\"text\",\"text\":"
+	    "\"z\"}]" },
+	{ "empty objects", INPUT "[", "{},", "", "", "{}]" RESULT },
+	{ "keys", INPUT "{", "\"k#\":1,", "", "", "\"z\":1}" RESULT },
+	{ "digits", INPUT, "1", "", "", RESULT },
+	{ "brackets", INPUT, "[", "", "]", RESULT }
+};
+
+static inline void put_piece(struct buf *b, const char *p, size_t number)
+{
+	for (; *p; p++)
+		if (*p == '#')
+			buf_int(b, (int64_t)number);
+		else
+			buf_put(b, (struct str){ p, 1 });
+}
+
+static inline void put_shape(struct buf *b, const struct shape *s, size_t bytes)
+{
+	/* Half of it is second pieces, where there are any. */
+	size_t until = s->second[0] ? bytes / (1 + strlen(s->second) /
+	    strlen(s->piece)) : bytes, n, i;
+
+	buf_put(b, S("{\"model\":\"claude-opus-5-5\",\"max_tokens\":9,"));
+	buf_put(b, str_of(s->head));
+	for (n = 0; b->n < until; n++)
+		put_piece(b, s->piece, n);
+	buf_put(b, str_of(s->middle));
+	for (i = n; s->second[0] && i-- > 0;)
+		put_piece(b, s->second, i);
+	buf_put(b, str_of(s->tail));
+	buf_put(b, S("}"));
+}
+
 #endif
