@@ -367,6 +367,8 @@ static int decode(struct call *c, struct str *in, int end, int clean)
 	while (sse_next(&st->sse, in, end, &e) == OK) {
 		r = anthropic_event(c, &st->answer, e.data);
 		/* Too large to be looked at; the client has it all the same. */
+		if (r == E_FAULT && !st->answer.told)
+			return E_MORE;
 		if (r != OK && r != E_FULL)
 			return r;
 	}
@@ -374,7 +376,7 @@ static int decode(struct call *c, struct str *in, int end, int clean)
 		return OK;
 	FAULT(&c->fault, 502, S("upstream "), c->up->name,
 	    S(" ended its answer without message_stop"));
-	return E_FAULT;
+	return E_MORE;
 }
 
 static int refuse(struct call *c, const struct http_head *h, struct str body)

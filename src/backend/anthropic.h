@@ -13,6 +13,7 @@ struct anthropic_answer {
 	enum stop_reason stop;
 	struct jstr stop_sequence, explanation;	/* in the call's arena */
 	int begun;
+	int told;		/* the fault is the service's own event */
 };
 
 /* One event's JSON (the data of an SSE event) into c->answer. OK; CALL_DONE

@@ -290,6 +290,7 @@ static int read_event(struct call *c, struct anthropic_answer *an,
 		return finish(c, an);
 	} else if (json_is(type, S("error"))) {
 		anthropic_fault(c, 0, json);
+		an->told = 1;
 		return E_FAULT;
 	}
 	return OK;

@@ -134,7 +134,9 @@ struct backend {
 	 * return CALL_DONE, E_FAULT or CALL_RETRY.
 	 * CALL_DONE may come before the end: what follows is dropped.
 	 * E_FAULT: c->fault is set; if answer.started, the caller sends it as the
-	 * error event (answer_error), else as an HTTP error. */
+	 * error event (answer_error), else as an HTTP error. E_MORE, of a
+	 * passthrough alone: the stream broke off or broke its protocol, and
+	 * the client was not told. */
 	int (*decode)(struct call *c, struct str *in, int end, int clean);
 
 	/* Any other status, with the body as far as it was read (bounded).

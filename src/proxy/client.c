@@ -571,6 +571,7 @@ static void read_body(struct proxy *p, struct client *c, int readable)
  * the connection is over. */
 static int read_ahead(struct proxy *p, struct client *c)
 {
+	struct str processing = S("HTTP/1.1 102 Processing\r\n\r\n");
 	enum sock_reason why;
 	long n = sock_read(c->fd, c->in.p + c->in.n, c->in.cap - c->in.n,
 	    &why);
@@ -606,7 +607,11 @@ static int read_ahead(struct proxy *p, struct client *c)
 	if (c->x.committed)
 		c->x.last_out = 0;	/* a ping is due at once */
 	else
-		sock_write(c->fd, S("HTTP/1.1 102 Processing\r\n\r\n"), &why);
+		n = sock_write(c->fd, processing, &why);
+	if (n > 0 && n < (long)processing.n) {
+		client_close(p, c);	/* half a head can't be taken back */
+		return 0;
+	}
 	c->probe_at = p->now + PROBE_FIRST;
 	return 1;
 }

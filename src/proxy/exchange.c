@@ -685,6 +685,19 @@ static int passes(struct str name)
 	return str_istarts(name, S("anthropic-"));
 }
 
+static int is_stream(const struct exchange *x)
+{
+	return x->head.framing != HTTP_NO_BODY && str_starts(http_field(
+	    &x->head, S("content-type")), S("text/event-stream"));
+}
+
+/* Whether the length that was promised to us is promised on. Of a stream it
+ * isn't: it may have to end by an error event. */
+static int keeps_length(const struct exchange *x)
+{
+	return x->head.framing == HTTP_COUNTED && !is_stream(x);
+}
+
 static void pass_head(struct client *c)
 {
 	struct exchange *x = &c->x;
@@ -706,7 +719,7 @@ static void pass_head(struct client *c)
 		b.n = 0;
 	at = c->out.n;
 	reply_head(c, &c->out, x->head.status, type, buf_str(&b),
-	    x->head.framing == HTTP_COUNTED ? (int64_t)x->head.length :
+	    keeps_length(x) ? (int64_t)x->head.length :
 	    x->head.framing == HTTP_NO_BODY ? 0 : -1);
 	keep_out(c, 1, at);
 	x->committed = 1;
@@ -718,7 +731,7 @@ static void put_passed(struct client *c, struct str bytes)
 {
 	if (bytes.n == 0)
 		return;
-	if (c->x.head.framing != HTTP_COUNTED)
+	if (!keeps_length(&c->x))
 		chunk_begin(c);
 	buf_put(&c->out, bytes);
 	if (!c->x.chunk)
@@ -928,9 +941,7 @@ static void end_passed(struct proxy *p, struct client *c)
 	int whole = x->clean >= 0;
 
 	x->finished = whole ? 1 : 2;
-	if (!whole && (x->head.framing == HTTP_COUNTED ||
-	    !str_starts(http_field(&x->head, S("content-type")),
-	    S("text/event-stream")))) {
+	if (!whole && !is_stream(x)) {
 		/* Its length is promised already: only a visible end of the
 		 * connection says that the rest is missing. */
 		FAULT(&x->call.fault, 502, S("upstream "), x->call.up->name,
@@ -946,8 +957,7 @@ static void end_passed(struct proxy *p, struct client *c)
 		fail(p, c);
 		return;
 	}
-	if (x->head.framing != HTTP_COUNTED &&
-	    x->head.framing != HTTP_NO_BODY)
+	if (!keeps_length(x) && x->head.framing != HTTP_NO_BODY)
 		last_chunk(c);
 	x->rec.fault = x->call.fault;
 	client_done(c);
@@ -973,8 +983,16 @@ static void decode_passed(struct proxy *p, struct client *c)
 		    x->content_done, x->clean > 0);
 		if (r != OK)
 			x->finished = 3;	/* no more to learn */
+		/* Its framing may have ended well, its message didn't. */
+		if (r == E_MORE && is_stream(x)) {
+			x->content_done = 1;
+			x->clean = -1;
+		}
 		buf_drop(&x->in, x->in.n - s.n);
 	}
+	/* And the other way round: after message_stop nothing is missing. */
+	if (x->clean < 0 && x->call.answer.ended && is_stream(x))
+		x->clean = 0;
 	if (x->finished == 3)
 		x->in.n = 0;
 	if (x->content_done)

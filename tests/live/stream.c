@@ -1051,9 +1051,56 @@ static void run_passing(void)
 		{ "429 Too Many Requests", "{\"type\":\"error\",\"error\":"
 		    "{\"type\":\"rate_limit_error\",\"message\":\"x\"}}" }
 	};
+	static const char *const heads[] = {
+		"Transfer-Encoding: chunked", "Connection: close",
+		"Content-Length: 105"
+	};
+	static const char begun[] = "event: message_start\ndata: {\"type\":"
+	    "\"message_start\",\"message\":{\"id\":\"msg_1\",\"usage\":"
+	    "{\"input_tokens\":3}}}\n\n";
 	size_t i;
 	int fd;
 
+	/* However its framing ends: without message_stop it isn't whole. */
+	for (i = 0; i < COUNT(heads); i++) {
+		fd = ask(1);
+		T(up_next(SOON_MS), "passing: asked");
+		answer_start();
+		say(up.fd, "HTTP/1.1 200 OK\r\nContent-Type: text/"
+		    "event-stream\r\n");
+		say(up.fd, heads[i]);
+		say(up.fd, "\r\n\r\n");
+		if (i == 0) {
+			say_chunk(up.fd, begun);
+			say(up.fd, "0\r\n\r\n");
+		} else {
+			say(up.fd, begun);
+		}
+		if (i == 1)
+			fd_end(&up.fd, 0);
+		answer_read(&fd);
+		T(answer_cut() && answer_has("event: message_start"),
+		    "passing, no message_stop, %s: %s", heads[i], got());
+	}
+	fd = ask(1);
+	T(up_next(SOON_MS), "passing: asked");
+	answer_start();
+	say_start(up.fd);
+	say_chunk(up.fd, "event: ping\ndata: {\"type\"\n\n");
+	answer_read(&fd);
+	T(answer_cut(), "passing, an event that is no JSON: %s", got());
+	fd = ask(1);
+	T(up_next(SOON_MS), "passing: asked");
+	answer_start();
+	say_start(up.fd);
+	say_chunk(up.fd, begun);
+	say_chunk(up.fd, "event: message_stop\ndata: {\"type\":"
+	    "\"message_stop\"}\n\n");
+	fd_end(&up.fd, 0);
+	answer_read(&fd);
+	T(answer.whole && answer_has("event: message_stop") &&
+	    !answer_has("event: error"),
+	    "passing, cut after message_stop: %s", got());
 	for (i = 0; i < COUNT(rows); i++) {
 		fd = ask(0);
 		T(up_next(SOON_MS), "passing: asked");

@@ -343,7 +343,7 @@ static void test_stream(void)
 	/* Cut anywhere before the last event is complete: never finished. */
 	for (n = 0; n + 2 < cut.n; n += 97) {
 		set_up(BODY, HOME);
-		T_INT(feed(str_head(cut, n), 4096, 0), E_FAULT,
+		T_INT(feed(str_head(cut, n), 4096, 0), E_MORE,
 		    "note 6: cut at %u", (unsigned)n);
 		T_INT(w.stops, 0, "note 6: no end is made up");
 	}
@@ -355,7 +355,7 @@ static void test_stream(void)
 	T_STR(fault_text(&w.c.fault), S("upstream anthropic: Overloaded"),
 	    "its words");
 	set_up(BODY, HOME);
-	T_INT(feed(S("data: {oops\n\n"), 99, 1), E_FAULT, "not JSON");
+	T_INT(feed(S("data: {oops\n\n"), 99, 1), E_MORE, "not JSON");
 	T_INT(w.c.fault.status, 502, "not JSON");
 }
 
