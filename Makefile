@@ -115,6 +115,11 @@ $(B)/tests/%.o: tests/%.c Makefile | $(FETCHED) $(WEB_H)
 .SECONDEXPANSION:
 REPLAY = $(B)/tests/fuzz/replay.o
 $(FUZZ): $$(REPLAY)
+# The whole server but what that target replaces, and all of its configuration.
+SERVER = $(filter-out $(B)/obj/main.o $(PURE),$(OBJ))
+$(B)/tests/fuzz/server: $(filter-out $(addprefix \
+	$(B)/obj/net/,sock.o loop.o helper.o),$(SERVER))
+$(B)/tests/fuzz/config: $(SERVER)
 $(UNIT) $(GOLDEN) $(FUZZ) $(LIVE) $(INTEROP) $(BENCH) $(SOAK): $(B)/tests/%: $(B)/tests/%.o \
 		$$(call links,tests/$$*.c) $(B)/libclaudecodex.a $(BEARSSL_A)
 	$(Q)$(CC) $(CFLAGS) -o $@ $(sort $(filter %.o,$^)) $(B)/libclaudecodex.a \

@@ -10,7 +10,6 @@
  * model finds a way or a refusal.
  *
  * SPDX-License-Identifier: MIT */
-/* link: proxy/config.c proxy/settings.c proxy/route.c net/credentials.c net/aws.c net/aws_sts.c net/aws_sso.c net/aws_process.c net/aws_metadata.c net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c */
 #include "../../src/proxy/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
