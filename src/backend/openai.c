@@ -403,6 +403,11 @@ const struct openai_flags *openai_flags(const struct call *c)
 	return &facts_of(c)->flags;
 }
 
+struct estimates *openai_estimates(const struct call *c)
+{
+	return &facts_of(c)->estimates;
+}
+
 struct openai_learned *openai_learned(struct call *c)
 {
 	struct openai_facts *f = facts_of(c);

@@ -114,6 +114,7 @@ struct openai_facts {
 	uint64_t clock;
 	struct openai_learned learned[LEARNED_MAX];
 	struct openai_learned unnamed;	/* for names too long to be kept */
+	struct estimates estimates;
 	struct openai_kept kept[CACHE_MAX];
 	uint64_t written;	/* bytes that ever went into the ring */
 	char ring[CACHE_BYTES];
@@ -149,6 +150,7 @@ static inline int openai_name_byte(char c)
 const struct openai_flags *openai_flags(const struct call *c);
 /* The entry for the call's model, made if need be; never NULL. */
 struct openai_learned *openai_learned(struct call *c);
+struct estimates *openai_estimates(const struct call *c);
 int openai_refused(struct call *c, enum openai_param p);
 /* Model families by name: o1, o3, o4, gpt-5 and later. */
 int openai_is_reasoning(struct str model);

@@ -169,7 +169,8 @@ static inline void cost_text(struct enc *e, size_t from)
 	struct jstr s = { str_from(buf_str(&e->b), from) };
 
 	e->cost += counts_nearly(e) ?
-	    estimate_near(s.raw, e->flags->vocabulary) :
+	    estimate_kept(openai_estimates(e->c), s.raw,
+	    e->flags->vocabulary) :
 	    estimate_jstr(s, e->flags->vocabulary);
 }
 

@@ -551,7 +551,8 @@ static uint64_t cost_of_many(const struct enc *e, size_t from)
 	const struct str around = S("{\"type\":\"function\",\"function\""
 	    ":{\"name\":\"\",\"description\":\"\",\"parameters\":}},");
 	enum vocabulary v = e->flags->vocabulary;
-	uint64_t all = estimate_near(str_from(buf_str(&e->b), from), v);
+	uint64_t all = estimate_kept(openai_estimates(e->c),
+	    str_from(buf_str(&e->b), from), v);
 	uint64_t frames = e->ntools * estimate_text(around, v);
 
 	return (all > frames ? all - frames : 0) + e->ntools * TOOL_COST;

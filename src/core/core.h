@@ -318,6 +318,14 @@ uint64_t estimate_json(struct str raw, enum vocabulary v);
 /* Escaped text, within a few percent when it is long, at a sixteenth of the
  * cost: for what is shown until a service's own figures arrive. */
 uint64_t estimate_near(struct str s, enum vocabulary v);
+/* The same from memory, where s was estimated before: a client repeats its
+ * conversation with each request. Begins as zeros. */
+enum { ESTIMATES_KEPT = 2048 };	/* texts: of some five long sessions */
+struct estimates {
+	uint64_t v[ESTIMATES_KEPT];
+};
+uint64_t estimate_kept(struct estimates *kept, struct str s,
+    enum vocabulary v);
 /* Tokens, rounded up once, of a request as the client sent it (OA-129): for
  * services that get it nearly so. near: by estimate_near. */
 int64_t estimate_request(const struct request *r, enum vocabulary v, int near);

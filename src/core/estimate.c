@@ -16,7 +16,8 @@ enum {
 	PIECE = 100,		/* a token, in our hundredths */
 	SAMPLE = 128,		/* bytes looked at ... */
 	SAMPLE_EVERY = 1024,	/* ... out of so many, where near is enough, */
-	SAMPLE_LONG = 2048	/* and out of so many in texts longer than this */
+	SAMPLE_LONG = 2048,	/* and out of so many in texts longer than this */
+	KEPT_BITS = 26		/* of an estimate: 670,000 tokens in one text */
 };
 
 /* ---- bytes ---- */
@@ -524,22 +525,67 @@ uint64_t estimate_json(struct str raw, enum vocabulary v)
 	return estimate(raw, v, COMPACT);
 }
 
-/* Windows, evenly spread. One may begin inside a word or an escape: that is
- * part of the few percent. */
+/* The next window at or after *at, evenly spread; empty behind the last. One
+ * may begin inside a word or an escape: that is part of the few percent. */
+static struct str next_window(struct str s, size_t *at)
+{
+	size_t step = s.n > SAMPLE_LONG ? SAMPLE_LONG : SAMPLE_EVERY;
+	struct str w = str_head(str_from(s, *at), s.n <= SAMPLE_EVERY ? s.n :
+	    SAMPLE);
+
+	*at += step;
+	return w;
+}
+
 uint64_t estimate_near(struct str s, enum vocabulary v)
 {
 	uint64_t sum = 0, seen = 0;
-	size_t at, step = s.n > SAMPLE_LONG ? SAMPLE_LONG : SAMPLE_EVERY;
+	struct str window;
+	size_t at = 0;
 
-	if (s.n <= SAMPLE_EVERY)
-		return estimate(s, v, ESCAPED);
-	for (at = 0; at < s.n; at += step) {
-		struct str window = str_head(str_from(s, at), SAMPLE);
-
+	while ((window = next_window(s, &at)).n) {
 		sum += estimate(window, v, ESCAPED);
 		seen += window.n;
 	}
-	return sum * s.n / seen;
+	return seen == s.n ? sum : sum * s.n / seen;
+}
+
+/* For telling texts apart, not for trust: who makes two alike gets an
+ * estimate that is wrong. */
+static uint64_t mix(uint64_t h, struct str s)
+{
+	uint64_t w;
+	size_t n;
+
+	while (s.n) {
+		n = s.n < sizeof w ? s.n : sizeof w;
+		w = 0;
+		memcpy(&w, s.p, n);
+		h = (h ^ w) * 0x9e3779b97f4a7c15u;
+		h ^= h >> 32;
+		s.p += n;
+		s.n -= n;
+	}
+	return h;
+}
+
+/* An entry is the sum's upper bits, and the estimate below them. */
+uint64_t estimate_kept(struct estimates *kept, struct str s,
+    enum vocabulary v)
+{
+	uint64_t h = (uint64_t)s.n * 2 + (v == VOCAB_C), n, *place;
+	struct str window;
+	size_t at = 0;
+
+	while ((window = next_window(s, &at)).n)
+		h = mix(h, window);
+	place = &kept->v[h % ESTIMATES_KEPT];
+	if (*place && *place >> KEPT_BITS == h >> KEPT_BITS)
+		return *place & (((uint64_t)1 << KEPT_BITS) - 1);
+	n = estimate_near(s, v);
+	if (n >> KEPT_BITS == 0)
+		*place = h >> KEPT_BITS << KEPT_BITS | n;
+	return n;
 }
 
 /* ---- whole requests (OA-129) ---- */

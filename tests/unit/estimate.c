@@ -140,6 +140,7 @@ static void test_near(void)
 		"\\u00e9t\\u00e9 \xe6\xb8\xaf\xe5\x8a\xa1\xe9\x95\xbf 1048576, ",
 	};
 	static char room[300000];
+	static struct estimates kept;
 	struct buf b;
 	uint64_t exact, near;
 	size_t i, n;
@@ -153,6 +154,12 @@ static void test_near(void)
 			    VOCAB_O);
 			near = estimate_near(buf_str(&b), VOCAB_O);
 			T(n > 1000 || near == exact, "short text is exact");
+			T(estimate_kept(&kept, buf_str(&b), VOCAB_O) == near &&
+			    estimate_kept(&kept, buf_str(&b), VOCAB_O) == near,
+			    "the same when it is seen again");
+			T(estimate_kept(&kept, buf_str(&b), VOCAB_C) ==
+			    estimate_near(buf_str(&b), VOCAB_C),
+			    "with the other weights");
 			T(near * 100 > exact * 88 && near * 100 < exact * 112,
 			    "near %lu, exact %lu of %lu bytes %s",
 			    (unsigned long)near, (unsigned long)exact,
