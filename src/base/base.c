@@ -3,12 +3,17 @@
  * SPDX-License-Identifier: MIT */
 #include "base.h"
 
-struct str str_of(const char *z)
-{
-	struct str s = { z, z ? strlen(z) : 0 };
-
-	return s;
-}
+/* Where callers don't take them in, they stand here. */
+extern inline struct str str_of(const char *z);
+extern inline int str_eq(struct str a, struct str b);
+extern inline size_t str_chr(struct str s, char c);
+extern inline struct str str_from(struct str s, size_t at);
+extern inline struct str str_head(struct str s, size_t n);
+extern inline size_t arena_room(const struct arena *a);
+extern inline struct buf buf_on(char *p, size_t cap);
+extern inline struct str buf_str(const struct buf *b);
+extern inline void buf_put(struct buf *b, struct str s);
+extern inline void buf_chr(struct buf *b, char c);
 
 static unsigned char lower(char c)
 {
@@ -25,11 +30,6 @@ static int ieq(const char *a, const char *b, size_t n)
 		if (lower(a[i]) != lower(b[i]))
 			return 0;
 	return 1;
-}
-
-int str_eq(struct str a, struct str b)
-{
-	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
 int str_ieq(struct str a, struct str b)
@@ -51,13 +51,6 @@ int str_ends(struct str s, struct str suffix)
 {
 	return s.n >= suffix.n &&
 	    str_eq(str_from(s, s.n - suffix.n), suffix);
-}
-
-size_t str_chr(struct str s, char c)
-{
-	const char *p = s.n ? memchr(s.p, c, s.n) : NULL;
-
-	return p ? (size_t)(p - s.p) : s.n;
 }
 
 size_t str_find(struct str s, struct str what)
@@ -86,24 +79,6 @@ size_t str_ifind(struct str s, struct str what)
 		if (lower(s.p[at]) == first && ieq(s.p + at, what.p, what.n))
 			return at;
 	return what.n ? s.n : 0;
-}
-
-struct str str_from(struct str s, size_t at)
-{
-	if (at > s.n)
-		at = s.n;
-	if (at) {
-		s.p += at;
-		s.n -= at;
-	}
-	return s;
-}
-
-struct str str_head(struct str s, size_t n)
-{
-	if (s.n > n)
-		s.n = n;
-	return s;
 }
 
 static int is_blank(char c)
@@ -231,18 +206,6 @@ struct str arena_str(struct arena *a, struct str s)
 	return (struct str){ p, s.n };
 }
 
-size_t arena_room(const struct arena *a)
-{
-	return (size_t)(a->end - a->cur);
-}
-
-struct buf buf_on(char *p, size_t cap)
-{
-	struct buf b = { p, 0, cap, 0 };
-
-	return b;
-}
-
 struct buf buf_open(struct arena *a)
 {
 	return buf_on(a->cur, arena_room(a));
@@ -252,33 +215,6 @@ struct str buf_end(struct arena *a, const struct buf *b)
 {
 	a->cur += b->n;
 	return buf_str(b);
-}
-
-struct str buf_str(const struct buf *b)
-{
-	struct str s = { b->p, b->n };
-
-	return s;
-}
-
-void buf_put(struct buf *b, struct str s)
-{
-	if (b->full || b->cap - b->n < s.n) {
-		b->full = 1;
-		return;
-	}
-	if (s.n)
-		memcpy(b->p + b->n, s.p, s.n);
-	b->n += s.n;
-}
-
-void buf_chr(struct buf *b, char c)
-{
-	if (b->full || b->n == b->cap) {
-		b->full = 1;
-		return;
-	}
-	b->p[b->n++] = c;
 }
 
 void buf_u64(struct buf *b, uint64_t v)
@@ -470,12 +406,28 @@ static int turns_text(const unsigned char *p)
 	    (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
 }
 
+/* Bytes at the front that stand for themselves: most texts have no other. */
+static size_t plain_run(struct str s)
+{
+	size_t n = 0;
+
+	while (n < s.n && s.p[n] >= 0x20 && s.p[n] < 0x7f && s.p[n] != '\\')
+		n++;
+	return n;
+}
+
 void buf_printable(struct buf *b, struct str s)
 {
 	unsigned char c;
+	size_t run;
 	int i, n;
 
 	while (s.n) {
+		run = plain_run(str_head(s, b->cap - b->n));
+		buf_put(b, str_head(s, run));
+		s = str_from(s, run);
+		if (s.n == 0)
+			break;
 		n = utf8_len(s);
 		c = (unsigned char)s.p[0];
 		if (n <= 0) {

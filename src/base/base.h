@@ -41,8 +41,8 @@ struct jstr {
 #define S(lit) ((struct str){ (lit), sizeof(lit) - 1 })
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-struct str str_of(const char *z);		/* NUL-terminated; NULL: empty */
-int str_eq(struct str a, struct str b);
+inline struct str str_of(const char *z);		/* NUL-terminated; NULL: empty */
+inline int str_eq(struct str a, struct str b);
 int str_ieq(struct str a, struct str b);	/* ASCII case ignored */
 int str_starts(struct str s, struct str prefix);
 int str_istarts(struct str s, struct str prefix);
@@ -50,11 +50,11 @@ int str_ends(struct str s, struct str suffix);
 /* Offset of the first occurrence; s.n when there is none. */
 size_t str_find(struct str s, struct str what);
 size_t str_ifind(struct str s, struct str what);
-size_t str_chr(struct str s, char c);
+inline size_t str_chr(struct str s, char c);
 /* From offset at (clamped to the end) to the end. */
-struct str str_from(struct str s, size_t at);
+inline struct str str_from(struct str s, size_t at);
 /* At most the first n bytes. */
-struct str str_head(struct str s, size_t n);
+inline struct str str_head(struct str s, size_t n);
 /* Without leading and trailing blanks (space, tab, CR, LF). */
 struct str str_trim(struct str s);
 /* Takes the part before c off *s (and c itself); the whole rest when c is
@@ -82,7 +82,7 @@ void *arena_array(struct arena *a, size_t count, size_t size);
 char *arena_bytes(struct arena *a, size_t n);
 /* A copy that lives as long as the arena; p is NULL when it didn't fit. */
 struct str arena_str(struct arena *a, struct str s);
-size_t arena_room(const struct arena *a);
+inline size_t arena_room(const struct arena *a);
 
 /* A bounded writer. Overflow is sticky: once full, nothing more is written
  * and n keeps its value, so a caller writes freely and checks once. */
@@ -92,14 +92,14 @@ struct buf {
 	int full;
 };
 
-struct buf buf_on(char *p, size_t cap);
+inline struct buf buf_on(char *p, size_t cap);
 /* All the room an arena has, to be given back by buf_end. Between the two
  * nothing else may be taken from the arena. */
 struct buf buf_open(struct arena *a);
 struct str buf_end(struct arena *a, const struct buf *b);
-struct str buf_str(const struct buf *b);
-void buf_put(struct buf *b, struct str s);
-void buf_chr(struct buf *b, char c);
+inline struct str buf_str(const struct buf *b);
+inline void buf_put(struct buf *b, struct str s);
+inline void buf_chr(struct buf *b, char c);
 void buf_u64(struct buf *b, uint64_t v);
 void buf_int(struct buf *b, int64_t v);
 /* v / 10^places with exactly that many decimals. */
@@ -143,5 +143,83 @@ size_t utf8_valid(struct str s);
  * ill-formed bytes and what turns the direction of text as \xNN, backslash
  * doubled; one line out, always. */
 void buf_printable(struct buf *b, struct str s);
+
+/* ---- short enough to be a part of their callers ------------------------ */
+
+inline struct str str_of(const char *z)
+{
+	struct str s = { z, z ? strlen(z) : 0 };
+
+	return s;
+}
+
+inline int str_eq(struct str a, struct str b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+inline size_t str_chr(struct str s, char c)
+{
+	const char *p = s.n ? memchr(s.p, c, s.n) : NULL;
+
+	return p ? (size_t)(p - s.p) : s.n;
+}
+
+inline struct str str_from(struct str s, size_t at)
+{
+	if (at > s.n)
+		at = s.n;
+	if (at) {
+		s.p += at;
+		s.n -= at;
+	}
+	return s;
+}
+
+inline struct str str_head(struct str s, size_t n)
+{
+	if (s.n > n)
+		s.n = n;
+	return s;
+}
+
+inline size_t arena_room(const struct arena *a)
+{
+	return (size_t)(a->end - a->cur);
+}
+
+inline struct buf buf_on(char *p, size_t cap)
+{
+	struct buf b = { p, 0, cap, 0 };
+
+	return b;
+}
+
+inline struct str buf_str(const struct buf *b)
+{
+	struct str s = { b->p, b->n };
+
+	return s;
+}
+
+inline void buf_put(struct buf *b, struct str s)
+{
+	if (b->full || b->cap - b->n < s.n) {
+		b->full = 1;
+		return;
+	}
+	if (s.n)
+		memcpy(b->p + b->n, s.p, s.n);
+	b->n += s.n;
+}
+
+inline void buf_chr(struct buf *b, char c)
+{
+	if (b->full || b->n == b->cap) {
+		b->full = 1;
+		return;
+	}
+	b->p[b->n++] = c;
+}
 
 #endif
