@@ -130,6 +130,16 @@ static void test_long(void)
 
 static void test_head(void)
 {
+	static const char *const secret[] = {
+		"AUTH", "Proxy-Authorization", "apikey", "X-ApiKey", "my_KEY",
+		"Key", "x-some-key", "X-Token", "x-SECRET-name", "Set-Cookie",
+		"x-signature", "Credential", "x-password", "x-passw"
+	};
+	static const char *const open[] = {
+		"", "a", "content-length", "connection", "cook", "x-keyed",
+		"monkey", "toke", "x-ratelimit-limit-tokens", "server"
+	};
+	size_t i;
 	struct redact_set set;
 	struct buf b = buf_on(out_text, sizeof out_text);
 
@@ -148,6 +158,10 @@ static void test_head(void)
 	    "anthropic-version: 2023-06-01\r\n\r\n"), "fields by their names");
 	T_INT(set.count[RK_HEADER], 5, "counted");
 	T_INT(set.count[RK_ANTHROPIC], 1, "by kind");
+	for (i = 0; i < COUNT(secret); i++)
+		T(redact_field(str_of(secret[i])), "%s", secret[i]);
+	for (i = 0; i < COUNT(open); i++)
+		T(!redact_field(str_of(open[i])), "%s", open[i]);
 }
 
 int main(void)
