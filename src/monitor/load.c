@@ -18,61 +18,101 @@ struct str journal_kind_name(enum journal_kind kind)
 /* Length of the JSON string at the front of s, quotes included. */
 static size_t string_length(struct str s)
 {
-	size_t i;
+	size_t i, slashes;
 
-	for (i = 1; i < s.n && s.p[i] != '"'; i++)
-		if (s.p[i] == '\\')
-			i++;
+	for (i = 1; i < s.n; i++) {
+		i += str_chr(str_from(s, i), '"');
+		for (slashes = 0; i < s.n && s.p[i - 1 - slashes] == '\\';)
+			slashes++;
+		if (slashes % 2 == 0)
+			break;
+	}
 	return i < s.n ? i + 1 : s.n;
 }
 
-/* The source text of a top-level member. The line is sound JSON. */
+/* Length of the value at the front of s, up to the comma or brace behind. */
+static size_t value_length(struct str s)
+{
+	size_t i;
+	int depth = 0;
+
+	for (i = 0; i < s.n; i++) {
+		switch (s.p[i]) {
+		case '"':
+			i += string_length(str_from(s, i)) - 1;
+			break;
+		case '{': case '[':
+			depth++;
+			break;
+		case '}': case ']':
+			if (depth-- == 0)
+				return i;
+			break;
+		case ',':
+			if (depth == 0)
+				return i;
+			break;
+		}
+	}
+	return i;
+}
+
+void journal_members(struct str line, const struct str *keys, struct str *out,
+    size_t n)
+{
+	struct str s = str_from(line, 1), name;
+	size_t k, found = 0;
+
+	memset(out, 0, n * sizeof *out);
+	/* The line is sound JSON. */
+	while (s.n && *s.p == '"' && found < n) {
+		k = string_length(s);
+		name = (struct str){ s.p + 1, k - 2 };
+		s = str_from(s, k + 1);		/* the colon */
+		for (k = 0; k < n && !str_eq(name, keys[k]); k++)
+			continue;
+		name = str_head(s, value_length(s));
+		if (k < n && !out[k].p) {
+			out[k] = name;
+			found++;
+		}
+		s = str_from(s, name.n + 1);
+	}
+}
+
 struct str journal_member(struct str line, struct str key)
 {
-	struct str none = { NULL, 0 }, name;
-	size_t i = 1, n, from;
-	int depth;
+	struct str s;
 
-	while (i < line.n && line.p[i] == '"') {
-		n = string_length(str_from(line, i));
-		name = (struct str){ line.p + i + 1, n - 2 };
-		i += n + 1;		/* the colon */
-		from = i;
-		for (depth = 0; i < line.n; i++) {
-			char c = line.p[i];
+	journal_members(line, &key, &s, 1);
+	return s;
+}
 
-			if (c == '"') {
-				i += string_length(str_from(line, i)) - 1;
-				continue;
-			}
-			depth += c == '{' || c == '[';
-			if (depth == 0 && (c == ',' || c == '}'))
-				break;
-			depth -= c == '}' || c == ']';
-		}
-		if (str_eq(name, key))
-			return (struct str){ line.p + from, i - from };
-		i++;
-	}
-	return none;
+struct jstr journal_inside(struct str member)
+{
+	struct jstr none = { { NULL, 0 } };
+
+	if (member.n < 2 || member.p[0] != '"')
+		return none;
+	return (struct jstr){ { member.p + 1, member.n - 2 } };
+}
+
+int64_t journal_integer(struct str member, int64_t otherwise)
+{
+	uint64_t v;
+
+	return str_u64(member, &v) == OK && v <= INT64_MAX ? (int64_t)v :
+	    otherwise;
 }
 
 struct jstr journal_text(struct str line, struct str key)
 {
-	struct str s = journal_member(line, key);
-	struct jstr none = { { NULL, 0 } };
-
-	if (s.n < 2 || s.p[0] != '"')
-		return none;
-	return (struct jstr){ { s.p + 1, s.n - 2 } };
+	return journal_inside(journal_member(line, key));
 }
 
 int64_t journal_number(struct str line, struct str key, int64_t otherwise)
 {
-	struct str s = journal_member(line, key);
-	uint64_t v;
-
-	return str_u64(s, &v) == OK && v <= INT64_MAX ? (int64_t)v : otherwise;
+	return journal_integer(journal_member(line, key), otherwise);
 }
 
 /* ---- lines ------------------------------------------------------------ */

@@ -28,6 +28,12 @@ void journal_skip(struct journal_reader *r);
 struct jstr journal_text(struct str line, struct str key);
 /* The source of a member's value; empty when absent. */
 struct str journal_member(struct str line, struct str key);
+/* Sources of n members in one walk; p NULL where absent. */
+void journal_members(struct str line, const struct str *keys, struct str *out,
+    size_t n);
+/* What a member's source says, as the two around. */
+struct jstr journal_inside(struct str member);
+int64_t journal_integer(struct str member, int64_t otherwise);
 /* A member's number, or otherwise. */
 int64_t journal_number(struct str line, struct str key, int64_t otherwise);
 

@@ -35,10 +35,14 @@ static uint64_t key_of_sha(struct str line)
 
 /* Only requests and answers say whose they are; what lies between has the
  * request's id. */
-static uint32_t owner(struct owners *o, struct str line, uint64_t id)
+static uint32_t owner(struct owners *o, const struct journal_line *l,
+    uint64_t id)
 {
-	struct jstr s = journal_text(line, S("gen_ai.conversation.id"));
+	struct jstr s = { { NULL, 0 } };
 	size_t i = (size_t)(id % OWNERS);
+
+	if (l->kind == J_REQUEST || l->kind == J_RESPONSE)
+		s = journal_text(l->text, S("gen_ai.conversation.id"));
 
 	if (s.raw.n) {
 		o->v[i].id = id;
@@ -59,7 +63,7 @@ static void insert(struct journal *j, struct owners *o,
 		e.key = key_of_sha(l->text);
 	} else {
 		e.key = journal_hash(id);
-		e.session = id.n ? owner(o, l->text, e.key) : 0;
+		e.session = id.n ? owner(o, l, e.key) : 0;
 	}
 	journal_insert(j, l->seq, &e, l->text);
 	if (l->kind == J_BLOB)
@@ -164,21 +168,36 @@ void load_tail(struct journal *j, struct str path, uint64_t *size,
 
 /* ---- sessions --------------------------------------------------------- */
 
+static struct session *session_named(struct monitor *m, struct str id)
+{
+	struct jstr s = journal_inside(id);
+
+	return s.raw.n ? recognise_session(m, s.raw) : NULL;
+}
+
 static void restore_request(struct monitor *m, struct str line)
 {
-	struct str id = journal_text(line, S("gen_ai.conversation.id")).raw;
-	struct str by = journal_text(line, S("cdx.session.by")).raw;
-	struct session *s = id.n ? recognise_session(m, id) : NULL;
-	int64_t turn = journal_number(line, S("cdx.turn"), 0);
-	int64_t lane = journal_number(line, S("cdx.lane"), 0);
+	enum { ID, BY, TURN, LANE, N };
+	static const struct str keys[N] = {
+		[ID] = { "gen_ai.conversation.id", 22 },
+		[BY] = { "cdx.session.by", 14 }, [TURN] = { "cdx.turn", 8 },
+		[LANE] = { "cdx.lane", 8 }
+	};
+	struct str v[N];
+	struct session *s;
+	int64_t turn, lane;
 
+	journal_members(line, keys, v, N);
+	s = session_named(m, v[ID]);
 	if (!s)
 		return;
 	if (s->requests++ == 0) {
-		label_set(&s->id, id);
-		s->by = str_eq(by, S("header")) ? "header" :
-		    str_eq(by, S("body")) ? "body" : "guess";
+		label_set(&s->id, journal_inside(v[ID]).raw);
+		s->by = str_eq(v[BY], S("\"header\"")) ? "header" :
+		    str_eq(v[BY], S("\"body\"")) ? "body" : "guess";
 	}
+	turn = journal_integer(v[TURN], 0);
+	lane = journal_integer(v[LANE], 0);
 	if (turn > s->turn && turn < 1 << 20)
 		s->turn = (unsigned)turn;
 	if (lane > s->lanes && lane < 1 << 20)
@@ -186,9 +205,8 @@ static void restore_request(struct monitor *m, struct str line)
 }
 
 /* 0.012345678 in 10^-12. -1: null. */
-static int64_t cost_of(struct str line)
+static int64_t cost_of(struct str s)
 {
-	struct str s = journal_member(line, S("cdx.cost_usd"));
 	struct str whole = str_head(s, str_chr(s, '.'));
 	struct str part = str_head(str_from(s, whole.n + 1), 9);
 	uint64_t v, f;
@@ -201,26 +219,36 @@ static int64_t cost_of(struct str line)
 
 static void restore_response(struct monitor *m, struct str line)
 {
-	struct str id = journal_text(line, S("gen_ai.conversation.id")).raw;
-	struct session *s = id.n ? recognise_session(m, id) : NULL;
-	int64_t all, read, written, cost = cost_of(line);
+	enum { ID, ERROR, COST, IN, READ, WRITTEN, OUT, N };
+	static const struct str keys[N] = {
+		[ID] = { "gen_ai.conversation.id", 22 },
+		[ERROR] = { "error.type", 10 }, [COST] = { "cdx.cost_usd", 12 },
+		[IN] = { "gen_ai.usage.input_tokens", 25 },
+		[READ] = { "gen_ai.usage.cache_read.input_tokens", 36 },
+		[WRITTEN] = { "gen_ai.usage.cache_write.input_tokens", 37 },
+		[OUT] = { "gen_ai.usage.output_tokens", 26 }
+	};
+	struct str v[N];
+	struct session *s;
+	int64_t all, read, written, cost;
 
+	journal_members(line, keys, v, N);
+	s = session_named(m, v[ID]);
 	if (!s)
 		return;
-	all = journal_number(line, S("gen_ai.usage.input_tokens"), 0);
-	read = journal_number(line, S("gen_ai.usage.cache_read.input_tokens"),
-	    0);
-	written = journal_number(line,
-	    S("gen_ai.usage.cache_write.input_tokens"), 0);
+	all = journal_integer(v[IN], 0);
+	read = journal_integer(v[READ], 0);
+	written = journal_integer(v[WRITTEN], 0);
+	cost = cost_of(v[COST]);
 	s->input += all - read - written;
 	s->cache_read += read;
 	s->cache_write += written;
-	s->output += journal_number(line, S("gen_ai.usage.output_tokens"), 0);
+	s->output += journal_integer(v[OUT], 0);
 	if (cost >= 0)
 		s->cost += cost;
 	else if (all)
 		s->unpriced++;
-	s->errors += journal_text(line, S("error.type")).raw.p != NULL;
+	s->errors += journal_inside(v[ERROR]).raw.p != NULL;
 }
 
 void restore_sessions(struct monitor *m)
