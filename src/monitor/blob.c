@@ -383,8 +383,8 @@ static void begin(struct journal *j, struct out *o, const struct sha16 *sha,
 
 	o->b = journal_begin(j, J_BLOB, S(""), session);
 	j->open.key = blob_key(sha);
-	journal_put_text(j, "sha", blob_hex(sha, hex));
-	journal_put_text(j, "kind", str_of(kind));
+	journal_put_word(j, "sha", blob_hex(sha, hex));
+	journal_put_word(j, "kind", str_of(kind));
 	journal_put_int(j, "bytes", (int64_t)bytes);
 	journal_private(j);
 	journal_put_key(j, "data");

@@ -17,6 +17,7 @@
 #include "lines.h"
 
 enum {
+	FRONT = 256,		/* time and id, in colours, of either line */
 	LINE_MAX_BYTES = 4000	/* below PIPE_BUF: a pipe that polls writable
 				 * takes it at once and whole */
 };
@@ -42,16 +43,22 @@ static void put_in(const struct monitor *m, struct buf *b, enum colour c,
 	paint(m, b, PLAIN);
 }
 
-static void put_clock(const struct monitor *m, struct buf *b, int64_t wall_ms)
+static void put_clock(struct monitor *m, struct buf *b, int64_t wall_ms)
 {
-	char text[16];
 	time_t t = (time_t)(wall_ms / 1000);
+	struct buf c = buf_on(m->clock, sizeof m->clock);
 	struct tm tm;
 
-	if (!localtime_r(&t, &tm) || !strftime(text, sizeof text, "%H:%M:%S",
-	    &tm))
-		return;
-	put_in(m, b, DIM, str_of(text));
+	/* The calendar costs more than the line it is for. */
+	if (t != m->clock_at && localtime_r(&t, &tm)) {
+		m->clock_at = t;
+		buf_digits(&c, tm.tm_hour, 2);
+		buf_chr(&c, ':');
+		buf_digits(&c, tm.tm_min, 2);
+		buf_chr(&c, ':');
+		buf_digits(&c, tm.tm_sec, 2);
+	}
+	put_in(m, b, DIM, (struct str){ m->clock, sizeof m->clock });
 }
 
 void console_flush(struct monitor *m)
@@ -183,19 +190,6 @@ static void put_begin(struct monitor *m, struct buf *b,
 	}
 	if (prompt)
 		put_prompt(m, b, r);
-}
-
-void console_begin(const struct record *r)
-{
-	struct monitor *m = r->mon;
-	struct buf b = buf_on(m->line, sizeof m->line);
-
-	put_clock(m, &b, r->wall_ms);
-	buf_put(&b, S(" -> "));
-	put_in(m, &b, DIM, short_id(r));
-	buf_chr(&b, ' ');
-	put_begin(m, &b, r, 1);
-	print(m, &b);
 }
 
 static void put_usage(struct buf *b, const struct record *r)
@@ -331,51 +325,92 @@ static void put_end(struct monitor *m, struct buf *b, const struct record *r)
 	put_notes(m, b, r->notes);
 }
 
-void console_end(const struct record *r, int64_t wall_ms)
+/* ---- both lines, on the console and in requests.log -------------------- */
+
+/* What a line says, behind FRONT bytes of room. */
+static struct buf describe(struct monitor *m, const struct record *r,
+    int begin, int prompt, int colour)
 {
-	struct monitor *m = r->mon;
-	struct buf b = buf_on(m->line, sizeof m->line);
+	struct buf b = buf_on(m->line + FRONT, sizeof m->line - FRONT);
+	int had = m->colour;
 
-	put_clock(m, &b, wall_ms);
-	buf_put(&b, S(" <- "));
-	put_in(m, &b, DIM, short_id(r));
-	buf_chr(&b, ' ');
-	put_end(m, &b, r);
-	print(m, &b);
-}
-
-/* ---- requests.log ----------------------------------------------------- */
-
-/* The whole id and time, no colours; begin: 1 as it comes, 0 as it ends. */
-static void log_line(const struct record *r, int64_t wall_ms, int begin)
-{
-	struct monitor *m = r->mon;
-	struct buf b = buf_on(m->line, sizeof m->line);
-	int colour = m->colour;
-
-	if (!m->journal || m->opt.log_dir.n == 0)
-		return;
-	m->colour = 0;
-	monitor_when(&b, wall_ms);
-	buf_put(&b, begin ? S(" REQ ") : S(" RES "));
-	buf_printable(&b, label_str(&r->id));
-	buf_chr(&b, ' ');
+	m->colour = colour;
 	if (begin)
-		put_begin(m, &b, r, m->opt.bodies == LOG_BODIES_ALL);
+		put_begin(m, &b, r, prompt);
 	else
 		put_end(m, &b, r);
-	m->colour = colour;
-	writer_log(m->journal, str_head(buf_str(&b), LINE_MAX_BYTES));
+	m->colour = had;
+	return b;
 }
 
-void console_log_begin(const struct record *r)
+/* The whole line: front is put before what it says. */
+static struct buf line_of(struct monitor *m, const struct buf *front,
+    const struct buf *said)
 {
-	log_line(r, r->wall_ms, 1);
+	struct buf b = buf_on(m->line + FRONT - front->n,
+	    sizeof m->line - FRONT + front->n);
+
+	memcpy(b.p, front->p, front->n);
+	b.n = front->n + said->n;
+	return b;
 }
 
-void console_log_end(const struct record *r, int64_t wall_ms)
+/* The whole id and time. */
+static void log_line(const struct record *r, int64_t wall_ms, int begin,
+    const struct buf *said)
 {
-	log_line(r, wall_ms, 0);
+	char room[FRONT];
+	struct buf front = buf_on(room, sizeof room), b;
+
+	monitor_when(&front, wall_ms);
+	buf_put(&front, begin ? S(" REQ ") : S(" RES "));
+	buf_printable(&front, label_str(&r->id));
+	buf_chr(&front, ' ');
+	b = line_of(r->mon, &front, said);
+	writer_log(r->mon->journal, str_head(buf_str(&b), LINE_MAX_BYTES));
+}
+
+static void console_line(const struct record *r, int64_t wall_ms, int begin,
+    const struct buf *said)
+{
+	char room[FRONT];
+	struct buf front = buf_on(room, sizeof room), b;
+
+	put_clock(r->mon, &front, wall_ms);
+	buf_put(&front, begin ? S(" -> ") : S(" <- "));
+	put_in(r->mon, &front, DIM, short_id(r));
+	buf_chr(&front, ' ');
+	b = line_of(r->mon, &front, said);
+	print(r->mon, &b);
+}
+
+static void tell(const struct record *r, int64_t wall_ms, int begin)
+{
+	struct monitor *m = r->mon;
+	int logs = m->journal && m->opt.log_dir.n;
+	int prompt = m->opt.bodies == LOG_BODIES_ALL;
+	struct buf said;
+
+	if (logs) {
+		said = describe(m, r, begin, prompt, 0);
+		log_line(r, wall_ms, begin, &said);
+	}
+	if (m->opt.console_fd < 0)
+		return;
+	/* Usually both say the same. */
+	if (!logs || m->colour || (begin && !prompt))
+		said = describe(m, r, begin, 1, m->colour);
+	console_line(r, wall_ms, begin, &said);
+}
+
+void console_begin(const struct record *r)
+{
+	tell(r, r->wall_ms, 1);
+}
+
+void console_end(const struct record *r, int64_t wall_ms)
+{
+	tell(r, wall_ms, 0);
 }
 
 void monitor_say(struct monitor *m, const char *level, struct str text)

@@ -130,7 +130,7 @@ void record_upstream(struct record *r, const struct record_sent *s)
 	target = str_head(target, str_chr(target, '?'));
 	journal_begin(j, J_UPSTREAM, label_str(&r->id), event_session(r));
 	journal_put_int(j, "attempt", r->attempts);
-	journal_put_text(j, "gen_ai.provider.name", r->provider);
+	journal_put_word(j, "gen_ai.provider.name", r->provider);
 	journal_put_text(j, "server.address", s->host.n ? s->host : event_absent);
 	if (s->host.n)
 		journal_put_int(j, "server.port", s->port);
@@ -148,7 +148,7 @@ void record_upstream(struct record *r, const struct record_sent *s)
 	}
 	journal_put_int(j, "cdx.body_bytes", (int64_t)s->bytes);
 	put_notes(j, r->notes);
-	journal_put_text(j, "cdx.upstream.backend", s->backend);
+	journal_put_word(j, "cdx.upstream.backend", s->backend);
 	journal_end(j);
 }
 

@@ -217,15 +217,15 @@ static void put_identity(struct record *r, const struct facts *f)
 {
 	struct journal *j = r->mon->journal;
 
-	journal_put_text(j, "gen_ai.operation.name", S("chat"));
+	journal_put_word(j, "gen_ai.operation.name", S("chat"));
 	journal_put_text(j, "gen_ai.conversation.id", event_label(&r->session));
-	journal_put_text(j, "cdx.session.by", event_text(r->session_by));
-	journal_put_text(j, "cdx.class", str_of(r->class));
-	journal_put_text(j, "cdx.class.by", str_of(r->class_by));
+	journal_put_word(j, "cdx.session.by", event_text(r->session_by));
+	journal_put_word(j, "cdx.class", str_of(r->class));
+	journal_put_word(j, "cdx.class.by", str_of(r->class_by));
 	journal_put_text(j, "gen_ai.agent.id", event_label(&r->agent));
 	journal_put_text(j, "cdx.agent.parent", event_label(&r->parent));
 	journal_put_text(j, "gen_ai.agent.name", event_label(&r->agent_type));
-	journal_put_text(j, "cdx.agent.name.by",
+	journal_put_word(j, "cdx.agent.name.by",
 	    event_text(r->agent_type_by));
 	journal_put_int(j, "cdx.lane", r->lane);
 	if (r->spawn_call.n) {
@@ -233,13 +233,13 @@ static void put_identity(struct record *r, const struct facts *f)
 		    label_str(&r->spawn_call));
 		journal_put_text(j, "cdx.agent.call_request",
 		    label_str(&r->spawn_request));
-		journal_put_text(j, "cdx.link_by", event_text(r->link_by));
+		journal_put_word(j, "cdx.link_by", event_text(r->link_by));
 	}
 	journal_put_text(j, "cdx.prompt.id", f->prompt_id.n ? f->prompt_id :
 	    event_absent);
 	journal_put_int(j, "cdx.turn", r->turn);
 	journal_put_int(j, "cdx.step", r->step);
-	journal_put_text(j, "cdx.turn.by", event_text(r->turn_by));
+	journal_put_word(j, "cdx.turn.by", event_text(r->turn_by));
 	journal_put_text(j, "cdx.prev", event_label(&r->prev));
 	journal_put_bool(j, "cdx.hints", r->sess && r->sess->hints);
 }
@@ -256,7 +256,7 @@ static void put_asked(struct record *r, const struct facts *f)
 	else
 		journal_put_null(j, "gen_ai.request.max_tokens");
 	journal_put_bool(j, "gen_ai.request.stream", q->stream);
-	journal_put_text(j, "gen_ai.request.reasoning.level",
+	journal_put_word(j, "gen_ai.request.reasoning.level",
 	    event_text(effort_name(q)));
 	journal_put_bool(j, "gen_ai.conversation.compacted", r->compacted);
 	journal_put_text(j, "cdx.client", event_label(&r->client));

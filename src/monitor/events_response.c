@@ -61,7 +61,7 @@ static void put_usage(struct record *r)
 			journal_put_int(j, keys[i], v[i]);
 		else
 			journal_put_null(j, keys[i]);
-	journal_put_text(j, "cdx.usage.by", !r->have_usage ? event_absent :
+	journal_put_word(j, "cdx.usage.by", !r->have_usage ? event_absent :
 	    u->estimated ? S("estimate") : S("upstream"));
 }
 
@@ -75,7 +75,7 @@ static void put_cost(struct record *r)
 	else
 		buf_put(&j->line, S("null"));
 	journal_put_text(j, "cdx.price", event_text(r->price_date));
-	journal_put_text(j, "cdx.cache.cause",
+	journal_put_word(j, "cdx.cache.cause",
 	    event_text(cause_name((enum cause)r->cause)));
 	if (r->cause == CAUSE_MESSAGES)
 		journal_put_int(j, "cdx.cache.index",
@@ -113,7 +113,7 @@ static void put_times(struct record *r)
 	buf_chr(&j->line, '}');
 	journal_put_int(j, "cdx.chunks", r->chunks);
 	journal_put_seconds(j, "cdx.stall_max", r->stall);
-	journal_put_text(j, "cdx.aborted", r->outcome == OUTCOME_CANCELLED ?
+	journal_put_word(j, "cdx.aborted", r->outcome == OUTCOME_CANCELLED ?
 	    S("client") : r->outcome == OUTCOME_CUT ? S("upstream") : event_absent);
 }
 
@@ -137,7 +137,7 @@ static void put_calls(struct record *r)
 		for (k = 0; k < 16; k++)
 			hex[k] = "0123456789abcdef"[c[i].hash >>
 			    (60 - 4 * k) & 15];
-		journal_put_text(j, "hash", (struct str){ hex, 16 });
+		journal_put_word(j, "hash", (struct str){ hex, 16 });
 		buf_put(b, S(",\"agent\":null}"));
 	}
 	buf_chr(b, ']');
@@ -159,7 +159,7 @@ static void put_response(struct record *r, const struct sha16 *content)
 	buf_chr(b, '[');
 	journal_quote(j, b, finish_reason(r));
 	buf_chr(b, ']');
-	journal_put_text(j, "cdx.stop_reason", r->stop == STOP_NONE ? event_absent :
+	journal_put_word(j, "cdx.stop_reason", r->stop == STOP_NONE ? event_absent :
 	    str_of(stop_reason_name(r->stop)));
 	journal_put_key(j, "cdx.content");
 	buf_chr(b, '[');
@@ -170,7 +170,7 @@ static void put_response(struct record *r, const struct sha16 *content)
 	put_usage(r);
 	put_cost(r);
 	put_times(r);
-	journal_put_text(j, "cdx.outcome", outcome_name(r->outcome));
+	journal_put_word(j, "cdx.outcome", outcome_name(r->outcome));
 	journal_put_int(j, "cdx.attempts", r->attempts);
 	journal_put_int(j, "cdx.bytes_out", (int64_t)r->bytes_out);
 	journal_put_text(j, "cdx.error", r->fault.status ?

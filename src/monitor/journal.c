@@ -275,6 +275,14 @@ void journal_put_text(struct journal *j, const char *key, struct str s)
 		buf_put(&j->line, S("null"));
 }
 
+void journal_put_word(struct journal *j, const char *key, struct str s)
+{
+	journal_put_key(j, key);
+	buf_put(&j->line, s.p ? S("\"") : S("null"));
+	buf_put(&j->line, s);
+	buf_put(&j->line, s.p ? S("\"") : S(""));
+}
+
 void journal_put_int(struct journal *j, const char *key, int64_t v)
 {
 	journal_put_key(j, key);
@@ -351,9 +359,9 @@ struct buf *journal_begin(struct journal *j, enum journal_kind kind,
 	buf_chr(b, '"');
 	monitor_when(b, loop_wall());
 	buf_chr(b, '"');
-	journal_put_text(j, "event", journal_kind_name(kind));
+	journal_put_word(j, "event", journal_kind_name(kind));
 	if (id.n)
-		journal_put_text(j, "id", id);
+		journal_put_word(j, "id", id);
 	return b;
 }
 

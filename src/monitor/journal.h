@@ -199,6 +199,8 @@ uint64_t journal_end(struct journal *j);
 /* ,"key": and a value, into the open line. Texts lose their secrets. */
 void journal_put_key(struct journal *j, const char *key);
 void journal_put_text(struct journal *j, const char *key, struct str s);
+/* A word of this program, or a name it made: nothing to mask or escape. */
+void journal_put_word(struct journal *j, const char *key, struct str s);
 						/* null when p is NULL */
 void journal_put_int(struct journal *j, const char *key, int64_t v);
 void journal_put_bool(struct journal *j, const char *key, int v);

@@ -10,7 +10,8 @@
 
 /* console.c: writes what waits */
 void console_flush(struct monitor *m);
-/* console.c: wall_ms is when it ended, since 1970. */
+/* console.c: a line there and one in requests.log, which has no colours.
+ * wall_ms is when it ended, since 1970. */
 void console_begin(const struct record *r);
 void console_end(const struct record *r, int64_t wall_ms);
 /* 2026-11-25T13:10:26.123Z */
@@ -31,9 +32,6 @@ void alerts_result(struct record *r, uint64_t call, struct str name,
 void alerts_response(struct record *r);
 void alerts_stall(struct record *r, int64_t now);
 void alerts_dropped(struct monitor *m, int64_t now);
-/* console.c: the same two lines for requests.log, without colours */
-void console_log_begin(const struct record *r);
-void console_log_end(const struct record *r, int64_t wall_ms);
 /* restore.c: sessions, out of the lines that were loaded */
 void restore_sessions(struct monitor *m);
 

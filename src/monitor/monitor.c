@@ -17,12 +17,10 @@ void record_begin(struct record *r, const struct record_source *from)
 	if (r->accepted == 0)
 		r->accepted = r->arrived;
 	console_begin(r);
-	console_log_begin(r);
 	events_request(r, from);
 	if (m->journal && r->req && r->slot < m->opt.slots)
 		m->in_flight[r->slot] = r;
-	if (m->open++ == 0)
-		console_flush(m);
+	m->open++;
 }
 
 void record_end(struct record *r)
@@ -35,7 +33,6 @@ void record_end(struct record *r)
 		m->errors++;
 	metrics_record(&m->metrics, r);
 	console_end(r, r->wall_ms + (r->ended - r->arrived));
-	console_log_end(r, r->wall_ms + (r->ended - r->arrived));
 	events_response(r);
 	if (m->journal && r->slot < m->opt.slots)
 		m->in_flight[r->slot] = NULL;

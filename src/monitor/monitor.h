@@ -148,6 +148,8 @@ struct monitor {
 	uint64_t dropped;		/* lines of the console that found no room */
 	size_t nconsole, console_lines;	/* that wait to be written together */
 	int64_t console_at;		/* when they are, at the latest; 0: none */
+	int64_t clock_at;		/* second that clock tells */
+	char clock[8];			/* 12:03:11 */
 	char console[4096];		/* PIPE_BUF: a pipe takes it whole */
 	uint64_t requests, errors, cancelled;
 	struct metrics metrics;
