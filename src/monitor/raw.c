@@ -1,10 +1,10 @@
 /* raw.c -- exact bytes of both sides, the newest few megabytes of them.
  *
  * A ring of pieces: whose they are, which side, head or content. It lives in
- * memory alone and is read through journal_raw alone. Keys in heads are masked
- * before they are stored, secrets in contents on their way out: masking all of
- * both bodies of each request would cost more than serving it. A request whose
- * first piece has left the ring is gone as a whole.
+ * memory alone and is read through journal_raw alone. Secrets are masked before
+ * anything is stored, each side by a machine of its own, as they may be cut
+ * between two pieces; what one holds back is read from it. A request whose first
+ * piece has left the ring is gone as a whole.
  *
  * SPDX-License-Identifier: MIT */
 #include "journal_own.h"
@@ -12,7 +12,8 @@
 enum {
 	PIECE_FOR = 1024,	/* an entry for so many bytes of ring */
 	PART_MAX = 4,		/* a fourth of the ring is the most a side gets */
-	HEAD_BYTES = 32768
+	HEAD_BYTES = 32768,
+	AT_ONCE = 65536		/* masked in one go: stays in the cache */
 };
 
 struct raw_entry {
@@ -25,6 +26,7 @@ struct raw_slot {
 	uint64_t key;
 	uint64_t kept[RAW_SIDES];
 	unsigned char begun[RAW_SIDES], cut[RAW_SIDES];
+	struct redact mask[RAW_SIDES];
 };
 
 int raw_map(struct journal *j)
@@ -76,9 +78,34 @@ static void store(struct journal *j, struct raw_slot *s, enum raw_side side,
 		memcpy(j->raw + pos % size, text.p, text.n);
 }
 
+static struct buf *scratch(struct journal *j)
+{
+	j->text.n = 0;
+	j->text.full = 0;
+	return &j->text;
+}
+
+/* Text goes on, or with none it ends. What is masked here was counted when it
+ * was masked for a line. */
+static void store_masked(struct journal *j, struct raw_slot *s,
+    enum raw_side side, const struct str *text)
+{
+	struct buf *b = scratch(j);
+	uint64_t count[RK_KINDS];
+
+	memcpy(count, j->redact.count, sizeof count);
+	if (text)
+		redact_put(&s->mask[side], b, *text);
+	else
+		redact_end(&s->mask[side], b);
+	memcpy(j->redact.count, count, sizeof count);
+	store(j, s, side, 0, buf_str(b));
+}
+
 static void cut(struct journal *j, struct raw_slot *s, enum raw_side side)
 {
 	if (!s->cut[side] && j->raw_next > j->raw_first) {
+		store_masked(j, s, side, NULL);
 		store(j, s, side, 0, S(" "));
 		entry_of(j, j->raw_next - 1)->n = 0;
 		entry_of(j, j->raw_next - 1)->cut = 1;
@@ -88,17 +115,19 @@ static void cut(struct journal *j, struct raw_slot *s, enum raw_side side)
 
 void raw_begin(struct journal *j, size_t slot, struct str id)
 {
-	if (j->opt.raw && slot < j->opt.slots) {
-		memset(&j->raw_slot[slot], 0, sizeof *j->raw_slot);
-		j->raw_slot[slot].key = journal_hash(id);
-	}
-}
+	struct raw_slot *s;
+	size_t i;
 
-static struct buf *scratch(struct journal *j)
-{
-	j->text.n = 0;
-	j->text.full = 0;
-	return &j->text;
+	if (!j->opt.raw || slot >= j->opt.slots)
+		return;
+	s = &j->raw_slot[slot];
+	for (i = 0; i < RAW_SIDES; i++)
+		if (s->begun[i] == 2 && !s->cut[i])
+			store_masked(j, s, (enum raw_side)i, NULL);
+	memset(s->kept, 0, sizeof s->kept);
+	memset(s->begun, 0, sizeof s->begun);
+	memset(s->cut, 0, sizeof s->cut);
+	s->key = journal_hash(id);
 }
 
 void raw_head(struct journal *j, size_t slot, enum raw_side side,
@@ -112,6 +141,7 @@ void raw_head(struct journal *j, size_t slot, enum raw_side side,
 	/* Another attempt takes the place of the one before. */
 	s->begun[side] = s->cut[side] = 0;
 	s->kept[side] = 0;
+	redact_begin(&s->mask[side], &j->redact);
 	redact_head(&j->redact, scratch(j), str_head(head, HEAD_BYTES));
 	store(j, s, side, 1, buf_str(&j->text));
 }
@@ -120,28 +150,50 @@ void raw_add(struct journal *j, size_t slot, enum raw_side side,
     struct str text)
 {
 	struct raw_slot *s;
+	struct str part;
 
 	if (!j->opt.raw || slot >= j->opt.slots)
 		return;
 	s = &j->raw_slot[slot];
-	if (s->begun[side] == 0 || s->cut[side])
+	if (s->begun[side] == 0)
 		return;
-	s->kept[side] += text.n;
-	if (s->kept[side] > j->opt.raw / PART_MAX)
-		cut(j, s, side);
-	else
-		store(j, s, side, 0, text);
+	do {
+		part = str_head(text, AT_ONCE);
+		text = str_from(text, part.n);
+		s->kept[side] += part.n;
+		if (s->kept[side] > j->opt.raw / PART_MAX)
+			cut(j, s, side);
+		if (s->cut[side])
+			return;
+		store_masked(j, s, side, &part);
+	} while (text.n);
 }
 
 /* ---- reading ---------------------------------------------------------- */
+
+/* What is held back of a content that is its slot's still. */
+static void put_held(const struct journal *j, uint64_t key, enum raw_side side,
+    struct buf *out)
+{
+	struct redact_set set = j->redact;
+	struct redact r;
+	size_t i;
+
+	for (i = 0; i < j->opt.slots; i++)
+		if (j->raw_slot[i].key == key &&
+		    j->raw_slot[i].begun[side] == 2 &&
+		    !j->raw_slot[i].cut[side]) {
+			r = j->raw_slot[i].mask[side];
+			r.set = &set;
+			redact_end(&r, out);
+		}
+}
 
 int journal_raw(const struct journal *j, struct str id, enum raw_side side,
     int head, struct buf *out)
 {
 	uint64_t key = journal_hash(id), i, from = 0;
-	struct redact_set set = j->redact;
 	const struct raw_entry *e;
-	struct redact r;
 	int is_cut = 0, found = 0;
 
 	if (!j->opt.raw)
@@ -155,16 +207,16 @@ int journal_raw(const struct journal *j, struct str id, enum raw_side side,
 			found = 1;
 		}
 	}
-	redact_begin(&r, &set);
 	for (i = from; found && i < j->raw_next; i++) {
 		e = entry_of(j, i);
 		if (e->key != key || e->side != side ||
 		    e->head != (head != 0))
 			continue;
 		is_cut |= e->cut;
-		redact_put(&r, out, (struct str){ j->raw +
-		    e->pos % j->opt.raw, e->n });
+		buf_put(out, (struct str){ j->raw + e->pos % j->opt.raw,
+		    e->n });
 	}
-	redact_end(&r, out);
+	if (found && !head)
+		put_held(j, key, side, out);
 	return !found ? E_NONE : out->full ? E_FULL : is_cut ? E_LIMIT : OK;
 }

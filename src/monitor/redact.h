@@ -13,7 +13,10 @@
 
 #include "../base/base.h"
 
-enum { REDACT_HOLD = 512 };	/* longer than any beginning we wait for */
+enum {
+	REDACT_HOLD = 512,	/* longer than any beginning we wait for */
+	REDACT_FIRST = 8
+};
 
 enum redact_kind {
 	RK_CONFIGURED, RK_ANTHROPIC, RK_OPENROUTER, RK_OPENAI, RK_AWS,
@@ -29,6 +32,10 @@ struct redact_set {
 	const struct str *secrets;
 	size_t nsecrets;
 	uint64_t count[RK_KINDS];	/* replaced so far */
+	size_t nfirst;		/* more than REDACT_FIRST: any */
+	char first[REDACT_FIRST];	/* bytes of known values */
+	size_t run;		/* bytes of a word together that all of them
+				 * have; 0: some have not */
 	unsigned char byte[256];
 	unsigned char start[8192], known[8192];	/* bit per pair of first
 						 * bytes */

@@ -260,6 +260,8 @@ static void test_raw(void)
 	    S("{\"a\":\"[redacted anthropic_key len=17]\"}"),
 	    "content in pieces between others', masked across them");
 	T_INT(r, OK, "all of it");
+	T_INT(str_find((struct str){ j->raw, o.raw }, S("0123456789")), o.raw,
+	    "the key isn't in memory either");
 	raw_text(j, "req_1", RAW_UPSTREAM_REQUEST, 0, &r);
 	T_INT(r, E_NONE, "a side that was not seen");
 	raw_text(j, "req_9", RAW_CLIENT_REQUEST, 0, &r);

@@ -128,6 +128,75 @@ static void test_long(void)
 	    "in pieces");
 }
 
+static unsigned roll(unsigned n)
+{
+	static uint32_t x = 20261125;
+
+	x = x * 1664525 + 1013904223;
+	return (x >> 8) % n;
+}
+
+/* Passing over what can't hold a key changes nothing: against looking at each
+ * byte, and in pieces, on texts put together from what matters. */
+static void test_skipping(void)
+{
+	static const char *const bits[] = {
+		"sk-ant-", "sk-", "AKIA", "github_pat_", "xoxb-", "eyJ",
+		".eyJ", "Bearer ", "basic ", "bearer", "-----BEGIN ",
+		"PRIVATE KEY-----", "-----END", "\\n", "\\\\u00e9", "\\",
+		"\"", " ", " ", "\n", "=", "/", "a", "to", "0123456789",
+		"abcdefghijkl", "hunter2-and-more", "hunter2", "hunter",
+		"a word of prose. And another, longer one: nothing in it. ",
+		"/usr/share/doc/somewhere/else", "\xc3\xa9"
+	};
+	static char text[4096], slow_text[16384], fast_text[16384];
+	static struct redact_set fast, slow;
+	struct buf in, a, b;
+	struct str rest;
+	struct redact r;
+	size_t i, n, k, bad = 0, hit = 0;
+
+	redact_set_init(&fast, known, COUNT(known));
+	redact_set_init(&slow, known, COUNT(known));
+	T(fast.run > 0, "there is something to skip");
+	slow.run = 0;
+	for (i = 0; i < 30000; i++) {
+		in = buf_on(text, sizeof text);
+		for (n = roll(40); n > 0; n--)
+			buf_put(&in, str_of(bits[roll(COUNT(bits))]));
+		a = buf_on(slow_text, sizeof slow_text);
+		redact_text(&slow, &a, buf_str(&in));
+		b = buf_on(fast_text, sizeof fast_text);
+		redact_begin(&r, &fast);
+		for (rest = buf_str(&in); rest.n; rest = str_from(rest, k)) {
+			k = 1 + roll(i % 3 ? 300 : 9);
+			redact_put(&r, &b, str_head(rest, k));
+		}
+		redact_end(&r, &b);
+		hit += a.n != in.n;
+		if (!str_eq(buf_str(&a), buf_str(&b)) && bad++ < 3)
+			T_STR(buf_str(&b), buf_str(&a), "of \"%.*s\"",
+			    (int)in.n, in.p);
+	}
+	T_INT(bad, 0, "the same, skipping or not");
+	T(hit > 5000, "with keys in them: %lu", (unsigned long)hit);
+	{
+		static const struct str odd[] = { { "pass word!", 10 },
+		    { "short1", 6 } };
+		static struct redact_set set;
+
+		redact_set_init(&set, odd, 1);
+		T_INT(set.run, 0, "a known value of other bytes: no skipping");
+		redact_set_init(&set, odd + 1, 1);
+		T_INT(set.run, 6, "a short one: less of it");
+		b = buf_on(fast_text, sizeof fast_text);
+		redact_text(&set, &b, S("words and words and words and words "
+		    "and words and words then short1 and words and words and "
+		    "words and words and words and words"));
+		T(str_find(buf_str(&b), S("short1")) == b.n, "it is found");
+	}
+}
+
 static void test_head(void)
 {
 	static const char *const secret[] = {
@@ -168,6 +237,7 @@ int main(void)
 {
 	test_cases();
 	test_long();
+	test_skipping();
 	test_head();
 	return t_done("redact");
 }
