@@ -198,6 +198,7 @@ static void open_monitor(struct proxy *p)
 	o.log_dir = p->config->log_dir;
 	o.log_max_bytes = p->config->log_max_bytes;
 	o.bodies = p->config->log_bodies;
+	o.full = p->config->log_full;
 	o.console_fd = 1;
 	o.segment_max = p->config->segment_max;
 	o.log_keep = p->config->log_keep;

@@ -237,6 +237,7 @@ void events_response(struct record *r)
 	if (said == OK)
 		preview_answer(r);
 	journal_end(j);
+	writer_full(j, label_str(&r->id));
 	j->failed = 0;
 	alerts_response(r);
 	recognise_response(r);

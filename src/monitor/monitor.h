@@ -118,6 +118,7 @@ struct monitor_options {
 	unsigned log_keep, log_days;
 	struct str prices_file;		/* empty: list prices alone */
 	enum log_bodies bodies;
+	int full;			/* exact bytes go to LOG_DIR too */
 	int console_fd;			/* 1; -1: silent */
 	int colour;			/* -1: by isatty, NO_COLOR, TERM */
 	uint64_t memory, raw;		/* of the journal in memory, of exact

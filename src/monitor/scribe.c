@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "../net/sock.h"
+#include "payloads.h"
 #include "scribe.h"
 
 enum {
@@ -40,6 +41,7 @@ struct scribe {
 	int up;
 	struct file line, log;
 	struct scribe_news news;
+	struct payloads full;
 };
 
 /* ---- the directory ---------------------------------------------------- */
@@ -337,8 +339,20 @@ static void rotate(struct scribe *s, struct str n)
 		    (unsigned long long)(number - 1));
 		renameat(dir, s->line.name, dir, name);
 	}
+	if (s->o->full)
+		payloads_tidy(&s->full, dir);
 	close(dir);
 	tidy(s);
+}
+
+static void put_payload(struct scribe *s, struct str message)
+{
+	int dir = scribe_dir(s->o->dir);
+
+	if (dir < 0)
+		return;
+	payloads_put(&s->full, dir, message);
+	close(dir);
 }
 
 /* ---- the child -------------------------------------------------------- */
@@ -361,12 +375,18 @@ static int get(int fd, char *p, size_t n)
 
 void scribe_run(const struct writer_options *o, int fd, char *text)
 {
-	struct scribe s = { .o = o, .up = fd };
+	struct scribe s = { .o = o, .up = fd, .full = { .fd = -1,
+	    .max = o->total_max, .age = (int64_t)o->days * DAY } };
 	struct scribe_head h;
+	int dir = o->full ? scribe_dir(o->dir) : -1;
 
 	s.line = (struct file){ "structured.jsonl", -1, 0 };
 	s.log = (struct file){ "requests.log", -1, 0 };
 	tidy(&s);
+	if (dir >= 0) {
+		payloads_tidy(&s.full, dir);
+		close(dir);
+	}
 	/* An unwritable directory is told at once. */
 	if (open_file(&s, &s.line) != OK)
 		tell(&s, 1, errno);
@@ -387,6 +407,9 @@ void scribe_run(const struct writer_options *o, int fd, char *text)
 		case SCRIBE_REOPEN:
 			close_file(&s.line);
 			close_file(&s.log);
+			break;
+		case SCRIBE_FULL:
+			put_payload(&s, (struct str){ text, h.n });
 			break;
 		}
 }

@@ -14,7 +14,9 @@ enum scribe_kind {
 	SCRIBE_LOG,		/* the same into requests.log */
 	SCRIBE_ROTATE,		/* the segment's number, in decimal, is the next
 				 * one's: the current file is finished */
-	SCRIBE_REOPEN
+	SCRIBE_REOPEN,
+	SCRIBE_FULL		/* a file's name, a zero byte, and what is added
+				 * to that file of requests_full (payloads.h) */
 };
 
 struct scribe_head {		/* before each message; then n bytes */

@@ -85,7 +85,7 @@ static void open_journal(struct monitor *m)
 	struct writer_options wo = {
 		.dir = o->log_dir, .segment_max = o->segment_max,
 		.total_max = o->log_max_bytes, .keep = o->log_keep,
-		.days = o->log_days
+		.days = o->log_days, .full = o->full
 	};
 	char number[32];
 	struct buf b = buf_on(number, sizeof number);

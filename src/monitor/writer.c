@@ -19,6 +19,7 @@
 enum {
 	FRAMES_MAX = 16,	/* a turn */
 	BATCH = 65536,		/* bytes of lines that leave together, */
+	FULL_MORE = 65536,	/* a head, beside a fourth of RAW_MB */
 	FLUSH_MS = 5,		/* or after so long: a call of the system costs
 				 * more than a line */
 	AGAIN_MIN = 500, AGAIN_MAX = 30000,	/* ms between two children */
@@ -53,6 +54,16 @@ static void start(struct journal *j, int64_t now)
 	w->blocked = 0;
 }
 
+/* The first of the requests whose bytes wait is done with. */
+static void end_full(struct writer *w, int lost)
+{
+	w->full_first = (w->full_first + 1) % WRITER_FULL;
+	w->nfull--;
+	w->full_side = 0;
+	w->full.n = w->full_sent = 0;
+	w->full_dropped += lost != 0;
+}
+
 static void lost_child(struct journal *j, int64_t now)
 {
 	struct writer *w = &j->writer;
@@ -67,6 +78,8 @@ static void lost_child(struct journal *j, int64_t now)
 	w->again = now + pause;
 	j->dropped += j->next - w->seq;
 	w->seq = j->fresh = j->next;
+	if (w->nfull && w->full_side)
+		end_full(w, 1);
 }
 
 /* ---- frames ----------------------------------------------------------- */
@@ -134,6 +147,56 @@ static void frame_lines(struct journal *j)
 	memcpy(w->frame.p, &h, sizeof h);
 }
 
+/* A whole side, as far as it was kept. */
+static void read_side(struct journal *j, struct str id, enum raw_side side)
+{
+	struct buf *b = &j->writer.full;
+
+	b->n = j->writer.full_sent = 0;
+	b->full = 0;
+	if (journal_raw(j, id, side, 1, b) == OK &&
+	    journal_raw(j, id, side, 0, b) == E_LIMIT)
+		buf_put(b, S("\n[claudecodex: cut here, as a fourth of RAW_MB "
+		    "is the most that is kept]\n"));
+}
+
+/* Of the requests whose bytes wait a piece of the first. 0: none waits. */
+static int frame_full(struct journal *j)
+{
+	static const char *const names[RAW_SIDES] = { "-client-request.http",
+		"-upstream-request.http", "-upstream-response.http",
+		"-client-response.http" };
+	struct writer *w = &j->writer;
+	struct scribe_head h;
+	struct str id, part;
+
+	while (w->nfull && w->full_sent == w->full.n) {
+		id = str_of(w->full_id[w->full_first]);
+		if (w->full_side == RAW_SIDES) {
+			end_full(w, 0);
+			continue;
+		}
+		read_side(j, id, (enum raw_side)w->full_side++);
+		/* The client's request is the oldest: without it the rest is
+		 * gone too, or will be. */
+		if (w->full_side == 1 && w->full.n == 0)
+			end_full(w, 1);
+	}
+	if (w->nfull == 0)
+		return 0;
+	part = str_head(str_from(buf_str(&w->full), w->full_sent), BATCH);
+	w->full_sent += part.n;
+	begin_frame(w, SCRIBE_FULL, 0);
+	buf_put(&w->frame, str_of(w->full_id[w->full_first]));
+	buf_put(&w->frame, str_of(names[w->full_side - 1]));
+	buf_chr(&w->frame, '\0');
+	buf_put(&w->frame, part);
+	h = (struct scribe_head){ SCRIBE_FULL,
+	    (uint32_t)(w->frame.n - sizeof h) };
+	memcpy(w->frame.p, &h, sizeof h);
+	return 1;
+}
+
 /* Puts the next frame together. 0: there is none. */
 static int next_frame(struct journal *j)
 {
@@ -155,7 +218,7 @@ static int next_frame(struct journal *j)
 		w->seq = j->fresh = j->next;
 	}
 	if (w->seq == j->next)
-		return 0;
+		return frame_full(j);
 	e = &j->entry[w->seq & (j->nentries - 1)];
 	if (e->rotates) {
 		e->rotates = 0;
@@ -228,7 +291,7 @@ static int has_more(const struct journal *j)
 	const struct writer *w = &j->writer;
 
 	return w->sent < w->frame.n || w->reopen || w->nqueue ||
-	    w->seq < j->next;
+	    w->seq < j->next || w->nfull;
 }
 
 /* 1: more could go. */
@@ -307,6 +370,24 @@ void writer_log(struct journal *j, struct str line)
 	w->queue[w->nqueue++] = '\n';
 }
 
+void writer_full(struct journal *j, struct str id)
+{
+	struct writer *w = &j->writer;
+	char *to;
+
+	if (!w->full.cap || id.n >= ID_MAX ||
+	    j->opt.bodies == LOG_BODIES_NONE ||
+	    (j->opt.bodies == LOG_BODIES_ERRORS && !j->failed))
+		return;
+	if (w->nfull == WRITER_FULL) {
+		w->full_dropped++;
+		return;
+	}
+	to = w->full_id[(w->full_first + w->nfull++) % WRITER_FULL];
+	memcpy(to, id.p, id.n);
+	to[id.n] = '\0';
+}
+
 static void put_segment(struct journal *j, int64_t now, int rotates)
 {
 	struct writer *w = &j->writer;
@@ -350,7 +431,7 @@ void writer_open(struct journal *j, const struct writer_options *o)
 {
 	struct writer *w = &j->writer;
 	char *frame = o->dir.n ? journal_map(SCRIBE_MAX + 64) : NULL;
-	uint64_t size = 0;
+	uint64_t size = 0, room;
 	int64_t now = loop_now();
 
 	w->opt = *o;
@@ -360,6 +441,9 @@ void writer_open(struct journal *j, const struct writer_options *o)
 	if (w->opt.dir.n == 0)
 		return;
 	w->frame = buf_on(frame, SCRIBE_MAX);
+	room = j->opt.raw / 4 + FULL_MORE;
+	frame = o->full && j->opt.raw ? journal_map(room) : NULL;
+	w->full = buf_on(frame, frame ? (size_t)room : 0);
 	load_tail(j, o->dir, &size, &w->segment);
 	w->seq = j->next;
 	/* A file that is half full already is finished. */

@@ -11,6 +11,7 @@
  *	structured.jsonl		the segment being written, 0600
  *	structured-000007.jsonl		finished ones, by number
  *	requests.log, requests.log.1	two lines a request, for people
+ *	requests_full/			exact bytes (payloads.h), where asked for
  *	pins/ID				an empty file: segments with that session
  *					are not deleted
  *
@@ -23,16 +24,20 @@
 #define WRITER_H
 
 #include "../net/keeper.h"
-#include "../base/base.h"
+#include "../core/core.h"
 
 struct journal;
 
-enum { WRITER_DIR_MAX = 1024, WRITER_QUEUE = 65536 };
+enum {
+	WRITER_DIR_MAX = 1024, WRITER_QUEUE = 65536,
+	WRITER_FULL = 64	/* requests whose exact bytes wait */
+};
 
 struct writer_options {
 	struct str dir;			/* empty: no file, no child */
 	uint64_t segment_max, total_max;
 	unsigned keep, days;
+	int full;		/* exact bytes are written as well */
 };
 
 enum writer_news {
@@ -60,6 +65,13 @@ struct writer {
 	int64_t flush_at;	/* what waits leaves then; 0: nothing waits */
 	size_t nqueue;
 	char queue[WRITER_QUEUE];	/* lines of requests.log */
+	size_t full_first, nfull;	/* requests that wait */
+	char full_id[WRITER_FULL][ID_MAX];
+	unsigned full_side;	/* of the first: enum raw_side, the next one */
+	struct buf full;	/* the bytes of the side before that */
+	size_t full_sent;
+	uint64_t full_dropped;	/* requests that found no room, or whose bytes
+				 * were gone */
 	size_t nin;
 	unsigned char in[64];
 };
@@ -77,6 +89,8 @@ enum writer_news writer_turn(struct journal *j, int64_t now, int idle);
 int64_t writer_wake(const struct journal *j);
 /* A line for people. Whole, without its end. */
 void writer_log(struct journal *j, struct str line);
+/* A request has ended: its exact bytes, where LOG_BODIES keeps what it said. */
+void writer_full(struct journal *j, struct str id);
 /* Before a request's lines: a new segment, if it is time for one. */
 void writer_segment(struct journal *j, int64_t now);
 /* SIGHUP: the files are opened anew. */

@@ -482,6 +482,13 @@ static int read_limits(struct reader *r)
 	else
 		return setting_bad(r, LOG_BODIES,
 		    S("must be all, errors or none"));
+	if (setting_number(r, LOG_FULL, 0, 1, &n) != OK)
+		return E_FAULT;
+	c->log_full = (int)n;
+	if (c->log_full && (c->log_dir.n == 0 || c->raw_memory == 0 ||
+	    c->log_bodies == LOG_BODIES_NONE))
+		warn(c, S("LOG_FULL_PAYLOADS writes nothing without LOG_DIR, "
+		    "with RAW_MB=0 or with LOG_BODIES=none"));
 	c->sandbox = str_eq(setting_value(c, SANDBOX), S("on"));
 	if (!c->sandbox && !str_eq(setting_value(c, SANDBOX), S("off")))
 		return setting_bad(r, SANDBOX, S("must be on or off"));

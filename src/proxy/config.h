@@ -60,6 +60,7 @@ struct config {
 	struct str log_dir;
 	uint64_t log_max_bytes;
 	enum log_bodies log_bodies;
+	int log_full;		/* LOG_FULL_PAYLOADS */
 	uint64_t max_body, max_memory;
 	uint64_t monitor_memory, raw_memory;
 	uint64_t segment_max;	/* of one file of the journal */

@@ -152,6 +152,9 @@ static const struct option {
 	    "days that they are kept" },
 	[LOG_BODIES] = { "LOG_BODIES", NULL, "--log-bodies", TEXT, 0, "all",
 	    "contents of messages in LOG_DIR: all, errors or none" },
+	[LOG_FULL] = { "LOG_FULL_PAYLOADS", NULL, "--log-full-payloads", NUMBER,
+	    0, "0", "1: the exact bytes of both sides too, secrets masked, in "
+	    "LOG_DIR/requests_full, as far as LOG_BODIES goes" },
 	[MONITOR_MEM] = { "MONITOR_MEMORY", NULL, "--monitor-memory", BYTES, 0,
 	    "16m", "memory for what the page shows: the newest records" },
 	[RAW_MEM] = { "RAW_MB", NULL, "--raw-mb", NUMBER, 0, "8",

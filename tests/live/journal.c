@@ -153,6 +153,8 @@ static void forget(void)
 
 	snprintf(path, sizeof path, "%s/pins", dir);
 	remove_files(path);
+	snprintf(path, sizeof path, "%s/requests_full", dir);
+	remove_files(path);
 	remove_files(dir);
 }
 
@@ -383,6 +385,115 @@ static void test_writer(void)
 	forget();
 }
 
+/* The files of requests_full whose name ends so; of the last its name. All of
+ * them: their bytes. */
+static size_t full_files(const char *end, char *name, size_t size,
+    uint64_t *bytes)
+{
+	char path[300];
+	struct dirent *e;
+	struct stat st;
+	size_t n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof path, "%s/requests_full", dir);
+	d = opendir(path);
+	*bytes = 0;
+	while (d && (e = readdir(d))) {
+		snprintf(path, sizeof path, "%s/requests_full/%.120s", dir,
+		    e->d_name);
+		if (!str_ends(str_of(e->d_name), str_of(end)) ||
+		    lstat(path, &st) != 0)
+			continue;
+		n++;
+		*bytes += (uint64_t)st.st_size;
+		snprintf(name, size, "requests_full/%.120s", e->d_name);
+	}
+	if (d)
+		closedir(d);
+	return n;
+}
+
+static int full_comes(const char *end, size_t wanted, char name[160])
+{
+	int64_t until = now_ms() + WAIT_MS;
+	uint64_t bytes;
+
+	while (full_files(end, name, 160, &bytes) < wanted) {
+		if (now_ms() >= until)
+			return 0;
+		nap(30);
+	}
+	return 1;
+}
+
+static void test_full(void)
+{
+	static const char body[] = "{\"model\":\"m\",\"max_tokens\":8,"
+	    "\"messages\":[{\"role\":\"user\",\"content\":\"my key is "
+	    "[redacted anthropic_key len=23] 0\"}]}";
+	char name[160] = "";
+	uint64_t bytes;
+	struct str t;
+	int i;
+
+	if (!begin("LOG_FULL_PAYLOADS=1", "LOG_MAX_BYTES=256k"))
+		return;
+	T_INT(ask("s-full", "my key is sk-ant-0123456789abcdef", 1), 200,
+	    "a request");
+	T(full_comes("-client-response.http", 1, name), "its answer is kept");
+	T(holds(name, "demo"), "whole");
+	t = read_one(name);
+	T(str_starts(t, S("HTTP/1.1 200 ")), "with its head");
+	T(full_comes("-client-request.http", 1, name), "and itself");
+	T_INT(mode(name), 0600, "for us alone");
+	T_INT(mode("requests_full"), 0700, "and so the folder");
+	t = read_one(name);
+	T(str_starts(t, S("POST /v1/messages HTTP/1.1\r\n")), "its head");
+	T(str_ends(t, S(body)), "its content to the byte, but for the key");
+	T(str_find(t, S("\r\n\r\n")) + 4 + sizeof body - 1 == t.n,
+	    "behind an empty line");
+	/* 30 of 20 KB and more: the oldest go. */
+	for (i = 0; i < 30; i++)
+		ask("s-full", "many", 20000);
+	ask("s-full", "the last", 1);
+	for (i = 0; i < 100; i++) {
+		full_files("-client-request.http", name, sizeof name, &bytes);
+		if (str_find(read_one(name), S("the last")) <
+		    read_one(name).n)
+			break;
+		nap(20);
+	}
+	full_files(".http", name, sizeof name, &bytes);
+	T(bytes > 100000 && bytes <= 256 * 1024 + 40000,
+	    "all together are bounded: %lu", (unsigned long)bytes);
+	T(stop(&s, 0), "it ends");
+	forget();
+	if (!begin("LOG_FULL_PAYLOADS=1", "LOG_BODIES=errors"))
+		return;
+	ask("s-full", "goes well", 1);
+	T(ask("s-full", "x\"},{\"role\":\"nobody", 1) == 400, "one that fails");
+	T(holds("structured.jsonl", "\"error.type\":\"invalid"), "is told");
+	T(full_comes("-client-response.http", 1, name), "and kept");
+	T(holds(name, "invalid_request_error"), "as the client got it");
+	T_INT(full_files("-client-request.http", name, sizeof name, &bytes),
+	    1, "alone");
+	T(stop(&s, 0), "it ends");
+	forget();
+	mkdir(dir, 0700);
+	snprintf(name, sizeof name, "%s/requests_full", dir);
+	if (symlink(room, name) == 0 && begin("LOG_FULL_PAYLOADS=1", NULL)) {
+		ask("s-full", "elsewhere", 1);
+		T(holds("structured.jsonl", "cdx.response"), "the journal");
+		T(stop(&s, 0), "it ends");
+		T_INT(full_files(".http", name, sizeof name, &bytes), 0,
+		    "a link is not followed");
+		snprintf(name, sizeof name, "%s/requests_full", dir);
+		unlink(name);
+	}
+	forget();
+}
+
 static void test_segments(void)
 {
 	char path[256], words[32];
@@ -434,6 +545,7 @@ int main(int argc, char **argv)
 	test_unwritable();
 	test_link();
 	test_writer();
+	test_full();
 	test_segments();
 	rmdir(room);
 	return t_done("journal_files");

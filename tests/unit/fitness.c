@@ -30,6 +30,7 @@
 /* link: monitor/redact.c */
 /* link: monitor/restore.c */
 /* link: monitor/scribe.c */
+/* link: monitor/payloads.c */
 /* link: monitor/start.c */
 /* link: monitor/writer.c */
 /* link: net/loop.c */

@@ -20,6 +20,7 @@
 /* link: monitor/redact.c */
 /* link: monitor/restore.c */
 /* link: monitor/scribe.c */
+/* link: monitor/payloads.c */
 /* link: monitor/start.c */
 /* link: monitor/writer.c */
 /* link: net/keeper.c */
