@@ -85,10 +85,11 @@ $(B)/libclaudecodex.a: $(PURE)
 	$(Q)$(AR) rcs $@ $(PURE)
 
 # Where the time of a request goes is built for speed in small programs too.
-HOT = base/% wire/% core/% backend/openai_decode.o backend/openai_chunk.o \
-	backend/openai_text.o backend/openai_messages.o monitor/blob.o \
-	monitor/redact.o monitor/live.o proxy/client.o proxy/exchange.o \
-	proxy/serve.o net/loop.o net/sock.o net/tls.o
+HOT = base/% wire/json.o wire/jstr.o wire/sse.o wire/http.o wire/eventstream.o \
+	wire/sha256.o core/alike.o core/answer.o core/block.o core/estimate.o \
+	core/event.o backend/openai_decode.o backend/openai_chunk.o \
+	backend/openai_text.o monitor/redact.o monitor/live.o proxy/serve.o \
+	net/loop.o net/sock.o net/tls.o
 $(filter $(HOT:%=$(B)/obj/%),$(OBJ)): private SPEED = $(if $(findstring -Os,$(CFLAGS)),-O2)
 
 static: ## build/static/claudecodex: one stripped file without dependencies; musl
