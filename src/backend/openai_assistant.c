@@ -125,7 +125,7 @@ static void put_said(struct enc *e, const struct turn *t, size_t i,
 	else if (b->type == B_SEARCH_RESULT)
 		openai_put_search_result(e, b);
 	else
-		json_put(&e->b, b->text);
+		put_text(e, b->text);
 }
 
 static void put_content(struct enc *e, const struct turn *t, int last)
@@ -160,7 +160,7 @@ static void put_reasoning_text(struct enc *e, const struct turn *t)
 			continue;
 		if (e->b.n > from)
 			buf_put(&e->b, S("\\n\\n"));
-		json_put(&e->b, it->b->text);
+		put_text(e, it->b->text);
 	}
 	/* Not shown to the client: then we or its envelope have it. */
 	for (i = 0; i < t->n && e->b.n == from; i++)

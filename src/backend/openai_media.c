@@ -129,7 +129,7 @@ static void put_image(struct enc *e, const struct block *b)
 
 	buf_put(&e->b, S("{\"type\":\"image_url\",\"image_url\":{\"url\":\""));
 	if (b->source == SOURCE_URL) {
-		json_put(&e->b, b->data);
+		put_text(e, b->data);
 		e->cost += 160000;	/* its size isn't known */
 	} else {
 		if (!str_eq(type, b->media_type.raw))

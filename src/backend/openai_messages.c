@@ -188,13 +188,13 @@ void openai_put_document(struct enc *e, const struct block *b,
 	}
 	put_document_head(e, b);
 	if (b->source == SOURCE_TEXT) {
-		json_put(&e->b, b->data);
+		put_text(e, b->data);
 		buf_put(&e->b, S("\\n"));
 	}
 	for (i = 0; b->source == SOURCE_CONTENT && i < b->ncontent; i++) {
 		in = &b->content[i];
 		if (in->type == B_TEXT) {
-			json_put(&e->b, in->text);
+			put_text(e, in->text);
 			buf_put(&e->b, S("\\n"));
 		} else if (parts && parts->result && openai_is_media(e, in)) {
 			put_pointer(parts, in);
@@ -223,7 +223,7 @@ void openai_put_search_result(struct enc *e, const struct block *b)
 	for (i = 0; i < b->ncontent; i++) {
 		if (b->content[i].type != B_TEXT)
 			continue;
-		json_put(&e->b, b->content[i].text);
+		put_text(e, b->content[i].text);
 		buf_put(&e->b, S("\\n"));
 	}
 	buf_put(&e->b, S("</search_result>"));
@@ -237,7 +237,7 @@ static void put_result_block(struct openai_parts *p, const struct block *b)
 
 	switch (b->type) {
 	case B_TEXT:
-		json_put(&e->b, b->text);
+		put_text(e, b->text);
 		return;
 	case B_SEARCH_RESULT:
 		openai_put_search_result(e, b);
@@ -417,7 +417,7 @@ static void put_texts(struct enc *e, const struct block *b, size_t n)
 			continue;
 		if (any++)
 			buf_put(&e->b, S("\\n\\n"));
-		json_put(&e->b, b[i].text);
+		put_text(e, b[i].text);
 	}
 }
 
@@ -432,14 +432,14 @@ static void put_part_text(struct openai_parts *p, const struct item *it)
 		buf_put(&e->b, S("\\n</system-reminder>"));
 	} else if (it->kind == ITEM_SUMMARY || b->type == B_COMPACTION) {
 		buf_put(&e->b, S("Summary of the conversation so far:\\n"));
-		json_put(&e->b, b->text);
+		put_text(e, b->text);
 	} else if (b->type == B_TOOL_RESULT) {
 		buf_put(&e->b, S("Result of an earlier tool call "));
 		openai_put_id(e, b->id);
 		buf_put(&e->b, S(":\\n"));
 		put_result(e, b);
 	} else if (b->type == B_TEXT) {
-		json_put(&e->b, b->text);
+		put_text(e, b->text);
 	} else if (b->type == B_SEARCH_RESULT) {
 		openai_put_search_result(e, b);
 	} else if (b->type == B_DOCUMENT) {
@@ -505,7 +505,7 @@ static void put_system_block(struct openai_parts *p, const struct block *b)
 		    S("the billing line, which isn't for the model"));
 	} else {
 		text_begin(p);
-		json_put(&p->e->b, b->text);
+		put_text(p->e, b->text);
 		text_end(p, b->cache);
 	}
 }

@@ -163,6 +163,17 @@ static inline int counts_nearly(const struct enc *e)
 	return e->c->kind != CALL_COUNT || openai_learned(e->c)->ratio;
 }
 
+/* A text of the request, which may have lone surrogates. */
+static inline void put_text(struct enc *e, struct jstr s)
+{
+	const struct json *doc = e->req->json.doc;
+
+	if (doc && doc->plain)
+		buf_put(&e->b, s.raw);
+	else
+		json_put(&e->b, s);
+}
+
 /* Counts what was written since `from` as text of a JSON string. */
 static inline void cost_text(struct enc *e, size_t from)
 {

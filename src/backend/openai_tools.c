@@ -467,7 +467,7 @@ static void put_description(struct enc *e, const struct tool *t)
 
 	buf_put(&e->b, S(",\"description\":\""));
 	from = e->b.n;
-	json_put(&e->b, t->description);
+	put_text(e, t->description);
 	put_examples(e, t, from);
 	if (t->kind != TOOL_CLIENT && e->b.n == from)
 		buf_put(&e->b, str_of(known_tool(t).about));

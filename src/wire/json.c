@@ -55,6 +55,7 @@ struct check {
 	const char *start, *end;
 	struct json_error e;
 	size_t ntok;
+	int long_escapes;
 	enum want want;
 	/* Long strings, noted downwards from `spans` while there is room
 	 * above `floor`. Both NULL when nobody wants them. */
@@ -95,6 +96,7 @@ static const char *check_escape(struct check *c, const char *p)
 	 * put right by json_put. */
 	if (c->end - p < 6 || hex4(p + 2) < 0)
 		return fail(c, p, "bad \\u escape");
+	c->long_escapes = 1;
 	return p + 6;
 }
 
@@ -452,6 +454,7 @@ static int parse(struct json *doc, struct str text, struct arena *a,
 	}
 	doc->toks = (const struct json_tok *)(const void *)toks;
 	doc->n = c->ntok;
+	doc->plain = !c->long_escapes;
 	return OK;
 }
 
@@ -464,6 +467,7 @@ int json_parse(struct json *doc, struct str text, struct arena *a,
 	doc->text = text;
 	doc->toks = NULL;
 	doc->n = 0;
+	doc->plain = 0;
 	r = parse(doc, text, a, &c);
 	if (err)
 		*err = c.e;

@@ -30,6 +30,7 @@ struct json {
 	struct str text;
 	const struct json_tok *toks;
 	size_t n;
+	int plain;		/* no \u escape in it: json_put copies */
 };
 
 /* A view: a value inside a parsed document, or nothing. */

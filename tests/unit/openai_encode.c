@@ -454,6 +454,13 @@ static void test_user(void)
 	becomes(UB(TEXT("\\u00e9\\ud83d\\ude42\\ud83d.")), "{'role':'user',"
 	    "'content':'\\u00e9\\ud83d\\ude42\\ufffd.'}",
 	    "text as it came, but for a lone surrogate");
+	becomes(U("go") "," AB(USE("a")) "," UB(RESULT("a", "x\\udc00")),
+	    "{'role':'user','content':'go'},{'role':'assistant','content':"
+	    "null,'tool_calls':[" CALL("a") "]}," TOOL("a", "x\\ufffd"),
+	    "in a result too");
+	contains(HI "," TOOLS("{'name':'f','description':'d\\ud83d',"
+	    "'input_schema':{}}"), "'description':'d\\ufffd'",
+	    "and in a description");
 	becomes(U("a") "," U("b"), "{'role':'user','content':'a\\n\\nb'}",
 	    "AN 2.1 neighbours merge");
 }
