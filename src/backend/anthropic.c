@@ -133,7 +133,6 @@ static int encode(struct call *c)
 	/* What the parser didn't know passes all the same. */
 	c->notes->n = 0;
 	c->notes->lost = 0;
-	c->estimate = estimate_request(r, VOCAB_O, 1);
 	c->upstream_stream = r->stream;
 	rename = !jstr_eq(r->model, c->model);
 	for (i = 0; i < r->nmessages && !foreign; i++)

@@ -13,6 +13,8 @@ struct anthropic_answer {
 	enum stop_reason stop;
 	struct jstr stop_sequence, explanation;	/* in the call's arena */
 	int begun;
+	struct alike alike;	/* deltas of one kind, */
+	size_t kind;		/* which */
 	int told;		/* the fault is the service's own event */
 };
 

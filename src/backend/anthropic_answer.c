@@ -215,30 +215,44 @@ static int open_block(struct call *c, struct jv v)
 	}
 }
 
-static void take_delta(struct call *c, struct jv delta)
+static const struct {
+	const char *type, *field;
+	enum block_type block, other;
+} kinds[] = {
+	{ "text_delta", "text", B_TEXT, B_TEXT },
+	{ "thinking_delta", "thinking", B_THINKING, B_THINKING },
+	{ "input_json_delta", "partial_json", B_TOOL_USE, B_SERVER_TOOL_USE }
+};
+
+/* A delta of another kind than its block is passed over, as the service's own
+ * clients do. */
+static void take_piece(struct call *c, size_t kind, struct jstr piece)
 {
-	static const struct {
-		const char *type, *field;
-		enum block_type block, other;
-	} kinds[] = {
-		{ "text_delta", "text", B_TEXT, B_TEXT },
-		{ "thinking_delta", "thinking", B_THINKING, B_THINKING },
-		{ "input_json_delta", "partial_json", B_TOOL_USE,
-		    B_SERVER_TOOL_USE }
-	};
 	struct answer *a = &c->answer;
-	struct jv type = json_get(delta, S("type"));
+
+	if (a->open && (a->block == kinds[kind].block ||
+	    a->block == kinds[kind].other))
+		answer_text(a, piece);
+}
+
+static void take_delta(struct call *c, struct anthropic_answer *an,
+    struct jv delta, struct str event)
+{
+	struct jv type = json_get(delta, S("type")), piece;
 	size_t i;
 
-	/* A delta of another kind than its block is passed over, as the
-	 * service's own clients do. */
-	for (i = 0; i < COUNT(kinds); i++)
-		if (json_is(type, str_of(kinds[i].type)) && a->open &&
-		    (a->block == kinds[i].block || a->block == kinds[i].other))
-			answer_text(a, json_str(json_get(delta,
-			    str_of(kinds[i].field))));
+	for (i = 0; i < COUNT(kinds); i++) {
+		if (!json_is(type, str_of(kinds[i].type)))
+			continue;
+		piece = json_get(delta, str_of(kinds[i].field));
+		take_piece(c, i, json_str(piece));
+		an->kind = i;
+		an->alike.n = 0;	/* it was of the kind before */
+		if (json_type(piece) == JSON_STRING)
+			alike_learn(&an->alike, event, json_raw(piece));
+	}
 	if (json_is(type, S("signature_delta")))
-		answer_signature(a, json_str(json_get(delta,
+		answer_signature(&c->answer, json_str(json_get(delta,
 		    S("signature"))));
 }
 
@@ -259,6 +273,19 @@ static void begin(struct call *c, struct anthropic_answer *an)
 	an->stop_sequence = an->explanation = none;
 }
 
+/* Whoever doesn't say what was read gets an estimate, made only then. */
+static void start(struct call *c, struct anthropic_answer *an,
+    struct jv usage)
+{
+	take_usage(an, usage);
+	if (an->usage.estimated && c->estimate == 0 && c->req) {
+		c->estimate = estimate_request(c->req, VOCAB_O, 1);
+		an->usage.input = c->estimate;
+	}
+	c->answer.usage = an->usage;
+	answer_start(&c->answer);
+}
+
 /* ---- events ---- */
 
 static int read_event(struct call *c, struct anthropic_answer *an,
@@ -269,7 +296,7 @@ static int read_event(struct call *c, struct anthropic_answer *an,
 
 	begin(c, an);
 	if (json_is(type, S("content_block_delta"))) {
-		take_delta(c, json_get(v, S("delta")));
+		take_delta(c, an, json_get(v, S("delta")), json);
 	} else if (json_is(type, S("content_block_start"))) {
 		return open_block(c, json_get(v, S("content_block")));
 	} else if (json_is(type, S("content_block_stop"))) {
@@ -278,9 +305,7 @@ static int read_event(struct call *c, struct anthropic_answer *an,
 		if (c->answer.started)
 			return bad(c, S(" began its answer twice"));
 		message = json_get(v, S("message"));
-		take_usage(an, json_get(message, S("usage")));
-		c->answer.usage = an->usage;
-		answer_start(&c->answer);
+		start(c, an, json_get(message, S("usage")));
 	} else if (json_is(type, S("message_delta"))) {
 		take_stop(c, an, json_get(v, S("delta")));
 		take_usage(an, json_get(v, S("usage")));
@@ -300,9 +325,15 @@ int anthropic_event(struct call *c, struct anthropic_answer *an,
     struct str json)
 {
 	struct arena far = far_half(c->a);
+	struct jstr piece;
 	struct json doc;
-	int r = json_parse(&doc, json, &far, NULL);
+	int r;
 
+	if (alike_text(&an->alike, json, &piece)) {
+		take_piece(c, an->kind, piece);
+		return OK;
+	}
+	r = json_parse(&doc, json, &far, NULL);
 	if (r == E_FULL)
 		return E_FULL;
 	if (r != OK)
@@ -327,9 +358,7 @@ int anthropic_message(struct call *c, struct anthropic_answer *an,
 		return E_FAULT;
 	}
 	begin(c, an);
-	take_usage(an, json_get(json_root(&doc), S("usage")));
-	c->answer.usage = an->usage;
-	answer_start(&c->answer);
+	start(c, an, json_get(json_root(&doc), S("usage")));
 	it = json_iter(json_get(json_root(&doc), S("content")));
 	while (!it.object && json_next(&it)) {
 		r = open_block(c, it.value);

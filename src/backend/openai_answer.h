@@ -25,9 +25,6 @@ enum {
 	CALLS_MAX = 512,	/* one answer; each is looked up linearly */
 	BAD_CHUNKS_MAX = 3,	/* in a row that aren't JSON (OA-74) */
 	TRAIL_MS = 2000,	/* for usage after the finish (OA-78) */
-	ALIKE_MAX = 480,	/* a chunk of text, without its text: most of
-				 * them have half of that */
-	ALIKE_TRIES = 8,	/* no two alike so far: none will be */
 	TAG_MAX = 11		/* the longest think tag: </thinking> */
 };
 
@@ -107,14 +104,6 @@ struct detail {
 	struct str raw;		/* of a type we don't know: as it came */
 };
 
-/* A chunk that said nothing but text, with that taken out: the next ones
- * differ in nothing else, and need not be parsed to be understood. */
-struct alike {
-	size_t head, n;		/* up to the text's first quote; 0: none */
-	unsigned tries;		/* remembered without use */
-	char p[ALIKE_MAX];
-};
-
 enum cut { CUT_NONE, CUT_STOP, CUT_PARALLEL };
 enum mode { MODE_UNKNOWN, MODE_SSE, MODE_JSON };
 
@@ -169,7 +158,7 @@ struct openai_state {
 	int have_usage;
 	struct usage usage;
 	uint64_t estimate;	/* of the output, in hundredths of a token */
-	struct alike alike;
+	struct alike alike;	/* chunks that say nothing but text */
 };
 
 static inline struct openai_state *openai_state(const struct call *c)

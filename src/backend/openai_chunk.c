@@ -265,9 +265,8 @@ void chunk_finish(struct call *c, const struct chunk *k)
 
 /* ---- chunks that are alike --------------------------------------------- */
 
-/* A stream of text is hundreds of chunks with a word each. What such a chunk
- * does depends on its text alone, once one has been read in which every other
- * field of interest was empty. */
+/* What such a chunk does depends on its text alone, once one has been read in
+ * which every other field of interest was empty. */
 
 static int says_nothing(struct jv v)
 {
@@ -277,48 +276,31 @@ static int says_nothing(struct jv v)
 
 void chunk_learn(struct call *c, const struct chunk *k)
 {
-	struct alike *a = &openai_state(c)->alike;
-	struct str all, text;
+	struct openai_state *st = openai_state(c);
 	struct jv d[D_COUNT];
 	size_t i;
 
-	if (a->tries == ALIKE_TRIES || json_type(k->delta) != JSON_OBJECT ||
-	    openai_state(c)->repaired || present(k->finish) ||
+	if (!alike_wanted(&st->alike) || st->repaired ||
+	    json_type(k->delta) != JSON_OBJECT || present(k->finish) ||
 	    present(k->stop) || present(k->usage))
 		return;
 	pick(k->delta, delta_names, d, D_COUNT);
 	for (i = 0; i < D_COUNT; i++)
 		if (i != D_CONTENT && !says_nothing(d[i]))
 			return;
-	all = k->root.doc->text;
-	text = json_raw(d[D_CONTENT]);
-	if (json_type(d[D_CONTENT]) != JSON_STRING ||
-	    all.n - text.n > sizeof a->p)
-		return;
-	a->tries++;
-	a->head = (size_t)(text.p - all.p);
-	a->n = all.n - text.n;
-	memcpy(a->p, all.p, a->head);
-	memcpy(a->p + a->head, text.p + text.n, a->n - a->head);
+	if (json_type(d[D_CONTENT]) == JSON_STRING)
+		alike_learn(&st->alike, k->root.doc->text,
+		    json_raw(d[D_CONTENT]));
 }
 
 int chunk_alike(struct call *c, struct str data)
 {
-	struct alike *a = &openai_state(c)->alike;
-	struct str text = str_from(data, a->head);
-	size_t tail = a->n - a->head;
+	struct jstr text;
 
-	if (a->n == 0 || data.n < a->n + 2)
+	if (!alike_text(&openai_state(c)->alike, data, &text))
 		return 0;
-	text.n -= tail;
-	if (memcmp(data.p, a->p, a->head) != 0 ||
-	    memcmp(text.p + text.n, a->p + a->head, tail) != 0 ||
-	    !json_is_string(text))
-		return 0;
-	a->tries = 0;
-	text = str_head(str_from(text, 1), text.n - 2);
-	if (text.n)
-		content_in(c, (struct jstr){ text });
+	if (text.raw.n)
+		content_in(c, text);
 	return 1;
 }
 

@@ -306,6 +306,29 @@ struct fold {
 void fold_init(struct fold *f, struct buf *b, int edits);
 void fold_event(struct fold *f, const struct event *e);
 
+/* ---- messages that are alike ------------------------------------------- */
+
+enum {
+	ALIKE_MAX = 480,	/* of a message without its string: most have
+				 * half of that */
+	ALIKE_TRIES = 8		/* messages kept without use: no two will be
+				 * alike */
+};
+
+struct alike {			/* begins as zeros */
+	size_t head, n;		/* up to the string's first quote; 0: none */
+	unsigned tries;
+	char p[ALIKE_MAX];
+};
+
+/* 0 when nothing more will be kept. */
+int alike_wanted(const struct alike *a);
+/* Keeps a message in which literal, a string with its quotes, is all that
+ * counts. */
+void alike_learn(struct alike *a, struct str message, struct str literal);
+/* 1: like the message kept; *text is the inside of its string. */
+int alike_text(struct alike *a, struct str message, struct jstr *text);
+
 /* ---- token estimate (OA-127..OA-132) ---------------------------------- */
 
 enum vocabulary { VOCAB_O, VOCAB_C };	/* 200k and larger; 100..128k */

@@ -112,7 +112,7 @@ static void test_body(void)
 	T_STR(body(), S(BODY), "verbatim");
 	T(w.c.body[0].p == w.req.body.p, "not a copy");
 	T_INT(w.notes.n, 0, "nothing was dropped, nothing is said");
-	T(w.c.estimate > 0, "an estimate");
+	T_INT(w.c.estimate, 0, "no estimate before it is needed");
 
 	set_up(BODY, HOME);
 	w.c.model = S("claude \"y\"");
@@ -329,6 +329,39 @@ static void check_answer(size_t n)
 	T_INT(w.usage.estimated, 0, "the service's own figures");
 }
 
+/* Deltas that differ in their text alone are taken without parsing. */
+static void test_alike(void)
+{
+#define EVENT(x) "data: {\"type\":" x "}\n\n"
+#define BEGIN EVENT("\"message_start\",\"message\":{}") \
+	EVENT("\"content_block_start\",\"index\":0,\"content_block\":" \
+	"{\"type\":\"text\",\"text\":\"\"}")
+#define TEXT(x) EVENT("\"content_block_delta\",\"index\":0,\"delta\":" \
+	"{\"type\":\"text_delta\",\"text\":" x "}")
+#define THOUGHT(x) EVENT("\"content_block_delta\",\"index\":0,\"delta\":" \
+	"{\"type\":\"thinking_delta\",\"thinking\":" x "}")
+#define STOP EVENT("\"content_block_stop\",\"index\":0") \
+	EVENT("\"message_stop\"")
+	static const char words[] = BEGIN TEXT("\"a\"") TEXT("\"\"")
+	    TEXT("\"\\\"b\"") TEXT("\"c\",\"text\":\"d\"") TEXT("\"e\"")
+	    THOUGHT("\"f\"") THOUGHT("\"g\"") TEXT("null") TEXT("\"h\"")
+	    TEXT("\"i\"") STOP TEXT("\"k\"");
+	size_t n;
+
+	for (n = 1; n < sizeof words + 7; n += n < 9 ? 1 : 61) {
+		set_up(BODY, HOME);
+		T_INT(feed(S(words), n, 1), CALL_DONE, "alike");
+		T(str_find(buf_str(&w.whole), S("\"text\":\"a\\\"bdehi\""))
+		    < w.whole.n, "in steps of %u: %.*s", (unsigned)n,
+		    (int)w.whole.n, w.whole.p);
+		T(w.usage.estimated && w.c.estimate > 0,
+		    "no usage: an estimate");
+	}
+	set_up(BODY, HOME);
+	T_INT(feed(S(BEGIN TEXT("\"a\"") TEXT("\"b\"") TEXT("\"\\x\"")
+	    STOP), 4000, 1), E_MORE, "broken text is no text");
+}
+
 static void test_stream(void)
 {
 	size_t n;
@@ -457,6 +490,7 @@ int main(void)
 {
 	test_body();
 	test_head();
+	test_alike();
 	test_stream();
 	test_whole();
 	test_others();
