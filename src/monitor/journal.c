@@ -437,6 +437,9 @@ void journal_stats(const struct journal *j, struct journal_stats *out)
 	out->dropped = j->dropped;
 	out->failing = j->writer.failing;
 	if (j->writer.opt.dir.n) {
+		/* Gone from the ring before a full disk had room again. */
+		if (j->writer.seq < j->first)
+			out->dropped += j->first - j->writer.seq;
 		out->waiting = j->next - j->writer.seq;
 		out->segment = j->writer.segment;
 		out->segment_bytes = j->writer.emitted;
