@@ -82,6 +82,8 @@ struct call {
 	size_t nbody;
 	int64_t estimate;		/* input tokens of what is sent */
 	int upstream_stream;		/* 1: asked for a stream */
+	struct str served;		/* the model by its name there, where
+					 * that isn't c->model */
 	/* Set by head: request line and fields, with the empty line. */
 	struct str head;
 

@@ -146,6 +146,7 @@ static int encode(struct call *c)
 		return r == OK ? CALL_DONE : r;
 	}
 	r = bedrock_resolve(c, &st->model);
+	c->served = st->model.id;
 	if (r == OK)
 		r = choose_way(c, st);
 	if (r == OK)

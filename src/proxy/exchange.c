@@ -350,12 +350,10 @@ static void record_start(struct proxy *p, struct client *c)
 	    http_field(h, S("x-claude-code-request-class")),
 	    http_field(h, S("x-claude-code-agent-id")),
 	    http_field(h, S("x-claude-code-parent-agent-id")));
-	if (x->call.kind == CALL_COUNT)
-		x->rec.class = "count";
-	if (x->call.kind == CALL_MODELS)
-		x->rec.class = "models";
-	if (c->replay) {
-		x->rec.class = "replay";
+	/* The target tells, whatever the client's hints call it. */
+	if (x->call.kind != CALL_MESSAGES || c->replay) {
+		x->rec.class = c->replay ? "replay" :
+		    x->call.kind == CALL_COUNT ? "count" : "models";
 		x->rec.class_by = "header";
 	}
 	label_jset(&x->rec.asked, x->req.model);
@@ -424,6 +422,8 @@ static void record_sent(struct exchange *x)
 	    .body = x->call.body, .nbody = x->call.nbody,
 	    .bytes = body_size(&x->call) };
 
+	if (x->call.served.n)
+		label_set(&x->rec.served, x->call.served);
 	record_upstream(&x->rec, &s);
 }
 
