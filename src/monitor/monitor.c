@@ -31,9 +31,10 @@ void record_end(struct record *r)
 		m->cancelled++;
 	else if (r->outcome != OUTCOME_DONE)
 		m->errors++;
-	metrics_record(&m->metrics, r);
 	console_end(r, r->wall_ms + (r->ended - r->arrived));
 	events_response(r);
+	/* By now it is known what it cost and whether the cache missed. */
+	metrics_record(&m->metrics, r);
 	if (m->journal && r->slot < m->opt.slots)
 		m->in_flight[r->slot] = NULL;
 	m->open -= m->open > 0;

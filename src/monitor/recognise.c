@@ -417,13 +417,42 @@ static int person_spoke(const struct request *q, size_t from)
 	return 0;
 }
 
+/* All that is new are reminders: a background agent has ended, say. The
+ * client gives such a notice a prompt id of its own. */
+static int only_notices(const struct request *q, size_t from)
+{
+	const struct message *m;
+	size_t i, k;
+	int any = 0;
+
+	for (i = from; i < q->nmessages; i++) {
+		m = &q->messages[i];
+		for (k = 0; m->role == ROLE_USER && k < m->n; k++) {
+			if (m->blocks[k].type != B_TEXT ||
+			    !recognise_reminder(m->blocks[k].text))
+				return 0;
+			any = 1;
+		}
+	}
+	return any;
+}
+
+static int is_new_turn(const struct session *s, const struct facts *f,
+    size_t from)
+{
+	if (s->turn == 0)
+		return 1;
+	if (!f->prompt)
+		return person_spoke(f->q, from);
+	return f->prompt != s->prompt && !only_notices(f->q, from);
+}
+
 static void count_turn(struct record *r, struct conv *c,
     const struct facts *f)
 {
 	struct session *s = r->sess;
 	int again = c->n && r->first_new == f->q->nmessages &&
 	    r->first_new == c->n;
-	int spoke = person_spoke(f->q, r->first_new);
 
 	r->turn_by = f->prompt ? "header" : "body";
 	if (again) {
@@ -437,14 +466,14 @@ static void count_turn(struct record *r, struct conv *c,
 		/* An agent works for the turn in which it was started. */
 		r->turn = c->turn ? c->turn : s->turn ? s->turn : 1;
 		r->step = c->step + 1;
-	} else if (s->turn == 0 || (f->prompt ? f->prompt != s->prompt :
-	    spoke)) {
-		r->turn = ++s->turn;
-		r->step = 1;
-		s->prompt = f->prompt;
 	} else {
-		r->turn = s->turn;
 		r->step = c->step + 1;
+		if (is_new_turn(s, f, r->first_new)) {
+			s->turn++;
+			r->step = 1;
+		}
+		r->turn = s->turn;
+		s->prompt = f->prompt ? f->prompt : s->prompt;
 	}
 	c->turn = r->turn;
 	c->step = r->step;

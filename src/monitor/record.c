@@ -83,6 +83,7 @@ void record_init(struct record *r, struct monitor *m)
 	r->sink.event = record_event;
 	r->mon = m;
 	r->usage.thinking = -1;
+	r->cost = -1;
 	r->attempts = 1;
 	r->class = "main";
 	r->class_by = "guess";

@@ -327,6 +327,48 @@ static struct call_ *in_session(size_t slot, const char *agent)
 	return c;
 }
 
+#define NOTICE "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":" \
+	"\"<system-reminder>\\n[SYSTEM NOTIFICATION - NOT USER INPUT]\"}]}"
+
+/* As 2.1.330 does it: each notice of a background agent's end comes with a
+ * prompt id of its own. */
+static void test_notices(void)
+{
+	static const struct {
+		const char *prompt, *messages, *turn, *step, *what;
+	} all[] = {
+		{ "p1", USER("do it"), "1", "1", "a prompt" },
+		{ "p2", USER("do it") "," SAYS("begun") "," NOTICE, "1", "2",
+		    "a notice has a prompt id and begins no turn" },
+		{ "p2", USER("do it") "," SAYS("begun") "," NOTICE ","
+		    USES("t1", "ls") "," RESULT("t1", "a"), "1", "3",
+		    "nor does what follows it" },
+		{ "p3", USER("do it") "," SAYS("begun") "," NOTICE ","
+		    USES("t1", "ls") "," RESULT("t1", "a") ","
+		    USES("t2", "ls") "," "{\"role\":\"user\",\"content\":["
+		    "{\"type\":\"tool_result\",\"tool_use_id\":\"t2\","
+		    "\"content\":\"stopped\"},{\"type\":\"text\",\"text\":"
+		    "\"rather this\"}]}", "2", "1",
+		    "what a person says beside results does" }
+	};
+	struct call_ *c;
+	char body[4096];
+	size_t i;
+
+	begin_world(1 << 20);
+	for (i = 0; i < COUNT(all); i++) {
+		c = in_session(0, NULL);
+		field(c, "x-claude-code-prompt-id", all[i].prompt);
+		snprintf(body, sizeof body, BODY("%s"), all[i].messages);
+		ask(c, body);
+		T_STR(asked(c, "cdx.turn"), str_of(all[i].turn), "%s",
+		    all[i].what);
+		T_STR(asked(c, "cdx.step"), str_of(all[i].step), "%s",
+		    all[i].what);
+		end(c);
+	}
+}
+
 static void test_turns(void)
 {
 	struct call_ *c;
@@ -603,6 +645,12 @@ static void test_costs(void)
 	end_with(c, STOP_END_TURN, 1000, 0, 0);
 	T_STR(answered(c, "cdx.cost_usd"), S("null"), "unknown is not 0");
 	T_STR(answered(c, "cdx.price"), S("null"), "nor dated");
+	/* The metrics are told after all that has been found out. */
+	T_INT(mon.metrics.model[0].cost, 16200000000, "so say the metrics");
+	T_INT(mon.metrics.model[1].cost, -1, "unknown here too");
+	T_INT(mon.metrics.model[1].unpriced, 1010, "its tokens are told");
+	T_INT(mon.metrics.cause[CAUSE_INITIAL], 0, "no miss: not counted");
+	T_INT(mon.metrics.cause[CAUSE_MODEL], 1, "one: counted");
 }
 
 /* The n-th step of a loop: a call, and the result of the one before. */
@@ -780,6 +828,7 @@ int main(void)
 {
 	test_sessions();
 	test_turns();
+	test_notices();
 	test_agents();
 	test_side_calls();
 	test_causes();
