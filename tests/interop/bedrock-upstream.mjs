@@ -6,7 +6,7 @@
 // said comes from `model`, a function of the request in Anthropic's terms
 // (turns(body) below gives them for either way in):
 //
-//	{ reasoning, text, calls: [{ name, args }], stop, fail }
+//	{ reasoning, text, calls: [{ name, args }], stop, fail, usage }
 //
 // fail: { status, code, message } before the answer, { exception, message,
 // after } in mid-stream, { cut: n } after n frames, { flip: n } a bad bit in
@@ -270,7 +270,8 @@ const event = (type, payload) => frame({ ':event-type': type,
 
 function usageOf(body, a) {
 	return { input: 50 + Math.ceil(JSON.stringify(body.messages).length / 4),
-		output: 10 + Math.ceil(JSON.stringify(a).length / 4), read: 64, write: 32 };
+		output: 10 + Math.ceil(JSON.stringify(a).length / 4), read: 64, write: 32,
+		...a.usage };
 }
 
 const callsOf = (a, claude) => (a.calls ?? []).map((c) => ({ name: c.name,

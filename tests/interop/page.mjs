@@ -3,10 +3,14 @@
 // The numbers are those of the page's acceptance tests.
 //
 // SPDX-License-Identifier: MIT
+import { execFile } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import http from 'node:http';
-import { assert, scenario, sleep, summary } from './harness.mjs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { assert, figure, scenario, sleep, summary, timely } from './harness.mjs';
 import { at, open, outline, quit, rows, show, textOf, until } from './browser.mjs';
-import { TOOLS, Talk, agentCall, call, count, day, script, tool } from './talk.mjs';
+import { TOOLS, Talk, call, day, evening, script } from './talk.mjs';
 
 const TABS = ['new', 'tools', 'system', 'context', 'wire', 'timing', 'compare'];
 const hostile = '<img src=x onerror="window.pwned=1"></script><script>' +
@@ -49,7 +53,40 @@ await scenario('page 1: offline, strict, and small', async (s) => {
 	});
 	await sleep(100);
 	assert.ok(page.trouble.some((t) => t.startsWith('policy:')), 'a violation goes unseen');
-	console.log(`    ${bytes} bytes in all`);
+	figure('the page', `${bytes} bytes, of 61440`);
+});
+
+/* All of the test above once more, where there is no network but loopback;
+ * the proxy sees a folder with nothing in it but itself. */
+await scenario('page 1: the same, from a scratch image without a network', async (s) => {
+	const image = mkdtempSync(join(tmpdir(), 'claudecodex-image-'));
+	const binary = process.env.STATIC ?? 'build/static/claudecodex';
+	const loopback = '$up = pack("a16sx22", "lo", 1); socket(S, PF_INET, ' +
+		'SOCK_DGRAM, 0); ioctl(S, 0x8914, $up) or die; exec @ARGV';
+	const alone = (flags, env, ...command) => new Promise((ok) => execFile(
+		'unshare', [flags, 'perl', '-MSocket', '-e', loopback, ...command],
+		{ env: { ...process.env, ...env } }, (e, out, err) => ok({ out:
+		out + err, code: e?.code ?? 0 })));
+
+	s.keep({ close: () => rmSync(image, { recursive: true }) });
+	assert.ok(existsSync(binary), `no ${binary}: make static`);
+	cpSync(binary, join(image, 'claudecodex'));
+	let flags = '-n';
+	if ((await alone(flags, {}, 'true')).code !== 0)
+		flags = '-rn';
+	if ((await alone(flags, {}, 'true')).code !== 0) {
+		console.log('    NOT RUN: 1, without a network: this user may not ' +
+			'make such a place');
+		return;
+	}
+	const r = await alone(flags, { IMAGE: image, ONLY: 'page 1: offline' },
+		process.execPath, ...process.execArgv, process.argv[1]);
+	assert.match(r.out, /ok {5}page 1: offline/, r.out);
+	assert.match(r.out, /page: 1 passed, 0 failed/, r.out);
+	/* It wrote its journal there, and needed nothing else. */
+	assert.deepEqual(readdirSync(image).sort(), ['claudecodex', 'log']);
+	console.log(`    the namespaces of unshare ${flags} and a chroot stand ` +
+		'in for a container');
 });
 
 await scenario('page 2: hostile text stays text', async (s) => {
@@ -91,41 +128,45 @@ await scenario('page 2: hostile text stays text', async (s) => {
 await scenario('page 3: words and arguments as they come', async (s) => {
 	const px = await stage(s), t = new Talk(px);
 	const page = await open(s, px.url);
-	const words = ['alpha', 'bravo', 'charlie', 'delta', 'echo', 'foxtrot'];
-	const came = {};
+	let round = 0;
 
-	await page.evaluate((words) => {
-		window.seen = {};
-		window.grew = new Set();
-		const look = () => {
-			const text = document.body.innerText;
-			for (const w of words)
+	await page.evaluate(() => {
+		window.look = () => {
+			const text = document.querySelector('#panel').innerText;
+			for (const w of window.words)
 				if (!window.seen[w] && text.includes(w))
 					window.seen[w] = Date.now();
-			const m = /"command":\s*"([^"]*)/.exec(document.querySelector(
-				'#panel').innerText);
+			const m = /"command":\s*"([^"]*)/.exec(text);
 			if (m)
 				window.grew.add(m[1].length);
 		};
-		new MutationObserver(look).observe(document.body, { subtree: true,
-			childList: true, characterData: true });
-	}, words);
-	const answer = t.ask('Say the words.', { delay: 200, pieces: words.map((w) =>
-		w + ' '), calls: [call('Bash', { command:
-		'echo one two three four five' })] }, { onText: (w) =>
-		came[w.trim()] = Date.now() });
-	await answer;
-	const end = Date.now();
-	const { seen, grew } = await page.evaluate(() => ({ seen: window.seen,
-		grew: [...window.grew] }));
-	const late = words.map((w) => seen[w] - came[w]).sort((a, b) => a - b);
-	for (const w of words) {
-		assert.ok(seen[w] - came[w] < 250, `${w}: ${seen[w] - came[w]} ms`);
-		assert.ok(seen[w] < end, `${w} came with the end`);
-	}
-	assert.ok(grew.length >= 3, `arguments grew ${grew.length} times`);
-	console.log(`    delay of a word: median ${late[3]} ms, most ${
-		late.at(-1)} ms`);
+		window.words = [];
+		new MutationObserver(() => window.look()).observe(document.body,
+			{ subtree: true, childList: true, characterData: true });
+	});
+	const run = async () => {
+		const words = Array.from({ length: 24 }, (_, i) =>
+			`word${++round * 100 + i}`);
+
+		await page.evaluate((words) => Object.assign(window, { words, seen: {},
+			grew: new Set() }), words);
+		await t.ask('Say the words.', { delay: 200, pieces: words.map((w) =>
+			w + ' '), calls: [call('Bash', { command:
+			'echo one two three four five' })] });
+		const end = Date.now(), said = s.up.chats.at(-1).said;
+		const { seen, grew } = await page.evaluate(() => ({ seen: window.seen,
+			grew: [...window.grew] }));
+		t.messages = [];
+		assert.ok(grew.length >= 3, `arguments grew ${grew.length} times`);
+		for (const w of words)
+			assert.ok(seen[w] < end, `${w} came with the end`);
+		return words.map((w, i) => seen[w] - said[i].at).sort((a, b) => a - b);
+	};
+	const { r: late, slack } = await timely(run, (l, slack) => l.at(-1) < 250 +
+		slack, 3);
+	assert.ok(late.at(-1) < 250 + slack, `a word was ${late.at(-1)} ms late`);
+	figure('a word, from upstream to the page', `p50 ${late[12]} ms, p95 ${
+		late[22]} ms, most ${late.at(-1)} ms, of 250`);
 	clean(page);
 });
 
@@ -139,23 +180,52 @@ await scenario('page 4: sessions, however they are told', async (s) => {
 	}
 	const page = await open(s, px.url);
 	await until(page, () => document.querySelectorAll('#rail li').length === 2);
-	for (const [by, more] of [['old', 1], ['json', 1], ['none', 1]]) {
-		const t = new Talk(px, { by, hints: false });
-		await t.ask(`told ${by}`, { text: 'hi' });
-		await t.ask('and again', { text: 'hi' });
-		await until(page, ([by]) => [...document.querySelectorAll('#rail li')]
-			.some((e) => e.innerText.includes('told ' + by)), [by]);
-	}
-	await sleep(200);
-	const all = await sessionRows(page);
-	assert.equal(all.length, 5, all.join('\n'));
 	for (const by of ['old', 'json', 'none'])
-		assert.match(all.find((r) => r.includes(`told ${by}`)), by === 'none' ?
-			/by guess|by hash|by none|by content/ : /by body|by metadata/);
+		for (const n of [1, 2]) {
+			const t = new Talk(px, { by, hints: false });
+			await t.ask(`told ${by} ${n}`, { text: 'hi' });
+			await t.ask('and again', { text: 'hi' });
+			await until(page, (text) => [...document.querySelectorAll(
+				'#rail li')].some((e) => e.innerText.includes(text) &&
+				/2 steps/.test(e.innerText)), `told ${by} ${n}`);
+		}
+	const all = await sessionRows(page);
+	assert.equal(all.length, 8, all.join('\n'));
+	for (const by of ['old', 'json', 'none'])
+		assert.equal(all.filter((r) => r.includes(`told ${by}`) && (by ===
+			'none' ? /by guess/ : /by body/).test(r)).length, 2, by);
 	await page.click('#rail li:last-child a');
 	await until(page, () => /by header/.test(document.querySelector('#strip')
 		.innerText));
 	assert.equal((await rows(page)).length, 2);
+	clean(page);
+});
+
+await scenario('page 4: the whole fixture is two sessions', async (s) => {
+	const px = await stage(s), d = await day(px), other = new Talk(px);
+
+	await other.ask('another session', { text: 'hi' });
+	await evening(px, d);
+	const page = await open(s, px.url, { hash: at(d.session,
+		d.step.after.id) });
+	await until(page, (id) => document.getElementById('r-' + id),
+		d.step.after.id);
+	assert.equal((await sessionRows(page)).length, 2);
+	await page.keyboard.press('.');
+	await until(page, (id) => document.getElementById('r-' + id),
+		d.step.probe.id);
+	const all = await rows(page);
+	const text = (step) => all.find((r) => r.id === d.step[step].id).text;
+	assert.match(text('probe'), /probe/);
+	assert.match(text('busy'), /error 400/);
+	assert.match(text('again'), /retry 1/);
+	assert.match(text('cut'), /cut/);
+	assert.match(text('summary'), /compaction/);
+	assert.match(text('after'), /compacted/);
+	/* The fork's own lane is a guess: only its time gave it away. */
+	const lanes = (await outline(page)).filter((r) => r.kind === 'lane');
+	assert.equal(lanes.filter((r) => /~/.test(r.text)).length, 1,
+		JSON.stringify(lanes));
 	clean(page);
 });
 
@@ -197,17 +267,19 @@ await scenario('page 5: only what is new', async (s) => {
 	clean(page);
 });
 
+const TREE = ['step 0 Agent', 'lane 0 Explore', 'step 14 Agent',
+	'lane 14 general-purpose', 'lane 0 Plan', 'lane 0 side'];
+const treeOf = async (page) => (await outline(page)).filter((r) => r.kind ===
+	'lane' || /Agent/.test(r.text)).map((r) => `${r.kind} ${r.depth} ${
+	/^\W*(?:\d )?(\S+)/.exec(r.text)[1]}`);
+
 await scenario('page 6: agents, nested and side by side', async (s) => {
 	const px = await stage(s), d = await day(px);
 	const page = await open(s, px.url, { hash: at(d.session,
 		d.step.nested.id) });
 
 	await until(page, () => document.querySelectorAll('.row.lane').length === 4);
-	const tree = (await outline(page)).filter((r) => r.kind === 'lane' ||
-		/Agent/.test(r.text)).map((r) => `${r.kind} ${r.depth} ${/^\W*(?:\d )?(\S+)/
-		.exec(r.text)[1]}`);
-	assert.deepEqual(tree, ['step 0 Agent', 'lane 0 Explore', 'step 14 Agent',
-		'lane 14 general-purpose', 'lane 0 Plan', 'lane 0 side']);
+	assert.deepEqual(await treeOf(page), TREE);
 	/* count_tokens is never a lane, and hidden until asked for. */
 	assert.equal((await rows(page)).length, 9);
 	await page.keyboard.press('.');
@@ -245,12 +317,15 @@ await scenario('page 6: agents without a header are marked as guesses', async (s
 	const page = await open(s, px.url, { hash: at(d.session,
 		d.step.explore.id) });
 
-	await until(page, () => document.querySelectorAll('.row.lane').length >= 3);
+	await until(page, () => document.querySelectorAll('.row.lane').length === 4);
 	const lanes = (await outline(page)).filter((r) => r.kind === 'lane' &&
 		!/side calls/.test(r.text));
 	assert.equal(lanes.length, 3, JSON.stringify(lanes));
 	for (const l of lanes)
 		assert.match(l.text, /~/);
+	/* The same tree, without the names. */
+	assert.deepEqual(await treeOf(page), TREE.map((l) => l.replace(
+		/^(lane \d+) [^s].*/, '$1 agent')));
 	assert.ok((await textOf(page, '#side')).includes(
 		'hints off: tool times are estimates'));
 	clean(page);
@@ -322,6 +397,8 @@ await scenario('page 18: every key, and focus is never lost', async (s) => {
 	await goes('t', step.bash.id);
 	await goes('T', step.first.id);
 	await goes('e', step.bash.id);
+	await goes('G', all.at(-1));
+	await goes('E', step.bash.id);
 	await goes('g', all[0]);
 	await key('c');
 	assert.notEqual(await selected(), all[0], 'c goes to a cache miss');
@@ -522,12 +599,15 @@ await scenario('page 23: another host, another origin', async (s) => {
 		r.on('error', no);
 		r.end();
 	});
+	const [sha] = Object.keys((await (await fetch(`${px.url
+	}/dashboard/request/${id}`)).json()).blobs);
+	assert.equal((await fetch(`${px.url}/dashboard/blob/${sha}`)).status, 200);
 	const paths = ['/dashboard', '/dashboard/app.js', '/dashboard/app.css',
 		'/dashboard/data', '/dashboard/events', '/dashboard/sessions',
 		`/dashboard/session/${d.session}`, `/dashboard/request/${id}`,
 		`/dashboard/request/${id}/raw?side=client&part=request`,
 		'/dashboard/search?q=Bash', `/dashboard/export/${d.session}?as=jsonl`,
-		'/metrics'];
+		'/metrics', `/dashboard/blob/${sha}`, '/dashboard/prices', '/'];
 
 	for (const path of paths)
 		for (const headers of [{ host: 'evil.test' }, { host:

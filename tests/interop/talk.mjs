@@ -38,7 +38,7 @@ export const agentCall = (prompt, type = 'Explore') => call('Agent', {
 export class Talk {
 	/* system: what it is told; agent, parent, type: of a spawned one. by:
 	 * 'header', 'json', 'old' or 'none', how the session is told. hints:
-	 * whether the client sends its hint headers. */
+	 * whether the client sends its hint headers. ttl: of its cache marks. */
 	constructor(px, o = {}) {
 		Object.assign(this, { px, session: randomUUID(), by: 'header',
 			hints: true, system: 'You are an interactive agent.',
@@ -75,15 +75,16 @@ export class Talk {
 		const messages = this.messages.map((m) => structuredClone(m));
 		/* As the client does: the mark moves on to the last message. */
 		const last = messages.at(-1)?.content;
+		const mark = { type: 'ephemeral', ...this.ttl && { ttl: this.ttl } };
 		if (Array.isArray(last))
-			last.at(-1).cache_control = { type: 'ephemeral' };
+			last.at(-1).cache_control = mark;
 
 		return { model: this.model, max_tokens: 32000, stream: true,
 			system: [{ type: 'text', text:
 				'x-anthropic-billing-header: cc_version=2.1.330.0ab; ' +
 				'cc_entrypoint=cli; cch=00000;' }, { type: 'text', text:
 				`${this.system} [mark ${this.mark}]`, cache_control:
-				{ type: 'ephemeral' } }],
+				mark }],
 			...this.tools.length ? { tools: this.tools } : {},
 			messages, ...user ? { metadata: { user_id: user } } : {},
 			...this.extra, ...more };
@@ -230,4 +231,33 @@ export async function count(talk, text) {
 
 	await r.text();
 	return r.status;
+}
+
+// And the rest of it: the quota probe, an overload with its retry, a fork at
+// work beside its like, a cut stream, a compaction.
+export async function evening(px, { main, session, step }) {
+	const probe = new Talk(px, { session, hints: false, tools: [] });
+
+	step.probe = await probe.ask('quota', { text: '#' }, { body: { max_tokens:
+		1 } });
+	step.busy = await main.ask('and the menu?', { fail: { status: 400 } });
+	step.again = await main.ask(null, { text: 'Soon.' }, { head:
+		{ 'x-stainless-retry-count': '1' } });
+	const fork = Object.assign(Object.create(Talk.prototype), main,
+		{ messages: [...main.messages] });
+	const both = [['Go on.', main], ['Look at the tabs meanwhile.', fork]];
+	[step.on, step.fork] = await Promise.all(both.map(([text, t]) =>
+		t.ask(text, { wait: 300, text: 'It is so.' })));
+	step.cut = await main.ask('and then?', { text: 'This is cut in the middle',
+		fail: { cut: 2 } }, { keep: false });
+	main.messages.pop();
+	step.summary = await main.ask('CRITICAL: Respond with TEXT ONLY. Sum up.',
+		{ text: 'A button was fixed.' }, { head: {
+			'x-claude-code-request-class': 'compaction',
+			'x-claude-code-compaction': 'manual' } });
+	main.messages = [];
+	step.after = await main.ask('This session is being continued from a ' +
+		'previous conversation. A button was fixed. Now the menu.',
+	{ text: 'Going on.' }, { head: { 'x-claude-code-context-compacted':
+		'manual' } });
 }

@@ -10,8 +10,9 @@
 // `fail` is a failure instead: { status, headers, body } or { reset } before
 // the answer, { cut: n } or { error: n } after n chunks of it. `usage` is laid
 // over the usual one; `late` is the time to the head, `wait` to the first
-// chunk, `pause` one before chunk `at`. Every request is kept in .requests and, one JSON line
-// each, in the file.
+// chunk, `pause` one before chunk `at`. Every request is kept in .requests, with
+// the bytes of both ways and when each word was said; one JSON line each, in the
+// file.
 //
 // SPDX-License-Identifier: MIT
 import { appendFileSync } from 'node:fs';
@@ -175,7 +176,7 @@ export class Upstream {
 		this.requests.push(entry);
 		if (this.file)
 			appendFileSync(this.file, JSON.stringify({ ...entry,
-				headers: undefined }) + '\n');
+				headers: undefined, text: undefined }) + '\n');
 		return entry;
 	}
 	async serve(req, res) {
@@ -185,8 +186,8 @@ export class Upstream {
 			parts.push(part);
 		const text = Buffer.concat(parts).toString();
 		const path = req.url.split('?')[0];
-		const entry = { path, headers: req.headers, body: null, status: 200,
-			refusal: null, at: Date.now() };
+		const entry = { path, headers: req.headers, text, body: null,
+			status: 200, refusal: null, at: Date.now(), sent: '', said: [] };
 		try {
 			entry.body = text ? JSON.parse(text) : null;
 		} catch {
@@ -265,6 +266,10 @@ export class Upstream {
 	}
 	async stream(res, entry, style, a) {
 		let n = 0, gone = false;
+		const write = (text) => {
+			entry.sent += text;
+			res.write(text);
+		};
 
 		res.on('close', () => {
 			gone = true;
@@ -292,11 +297,15 @@ export class Upstream {
 				return;
 			}
 			n++;
-			res.write(`data: ${JSON.stringify(chunk)}\n\n`);
+			write(`data: ${JSON.stringify(chunk)}\n\n`);
+			const said = chunk.choices[0]?.delta.content;
+			if (said)
+				entry.said.push({ said, at: Date.now(),
+					exact: performance.now() });
 			if (a.delay)
 				await sleep(a.delay);
 		}
-		res.write('data: [DONE]\n\n');
+		write('data: [DONE]\n\n');
 		res.end();
 	}
 }
