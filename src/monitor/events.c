@@ -131,6 +131,8 @@ void record_upstream(struct record *r, const struct record_sent *s)
 	journal_begin(j, J_UPSTREAM, label_str(&r->id), event_session(r));
 	journal_put_int(j, "attempt", r->attempts);
 	journal_put_word(j, "gen_ai.provider.name", r->provider);
+	journal_put_word(j, "url.scheme", !s->host.n ? event_absent :
+	    s->tls ? S("https") : S("http"));
 	journal_put_text(j, "server.address", s->host.n ? s->host : event_absent);
 	if (s->host.n)
 		journal_put_int(j, "server.port", s->port);

@@ -298,8 +298,8 @@ static void put_row(struct buf *b, const struct fitness_row *r)
 		{ "errors", (int64_t)r->errors },
 		{ "retries", (int64_t)r->retries },
 		{ "stalls", (int64_t)r->stalls },
-		{ "first_ms", fitness_median(&r->first) },
-		{ "total_ms", fitness_median(&r->total) },
+		{ "first_byte_ms", fitness_median(&r->first) },
+		{ "answer_ms", fitness_median(&r->total) },
 		{ "input_tokens", r->input },
 		{ "cache_read_tokens", r->cached },
 		{ "output_tokens", r->output },
@@ -400,7 +400,7 @@ void fitness_html(const struct fitness *f, struct buf *b)
 	    "<th>requests</th><th>tool calls</th><th>bad JSON</th>"
 	    "<th>unknown tools</th><th>loops</th><th>truncated</th>"
 	    "<th>errors</th><th>retries</th><th>stalls</th>"
-	    "<th>first byte</th><th>total</th><th>cost</th></tr>\n"));
+	    "<th>first byte</th><th>answer</th><th>cost</th></tr>\n"));
 	for (i = 0; (r = fitness_row(f, i)) != NULL; i++)
 		put_html_row(b, r);
 	buf_put(b, S("</table>\n"));

@@ -42,8 +42,8 @@
  *			cdx.agent.name.by; cdx.turn.by; cdx.hints: true when the
  *			client sends its hint headers
  *			cdx.parent_session
- *	cdx.upstream	cdx.upstream.backend; cdx.body_sha is null for bodies above
- *			8 KB
+ *	cdx.upstream	cdx.upstream.backend; url.scheme; cdx.body_sha is null for
+ *			bodies above 8 KB
  *	cdx.response	cdx.content: shas of blobs of kind "message", in practice
  *			one: the assistant's
  *			cdx.cache.expected, .index, .cost_usd: of a miss

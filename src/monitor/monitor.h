@@ -186,6 +186,7 @@ void record_classify(struct record *r, const struct request *req,
 struct record_sent {
 	struct str backend, host;
 	unsigned port;
+	int tls;
 	struct str head;
 	const struct str *body;
 	size_t nbody, bytes;

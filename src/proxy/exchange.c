@@ -418,7 +418,8 @@ static void record_sent(struct exchange *x)
 {
 	const struct upstream *up = x->call.up;
 	struct record_sent s = { .backend = str_of(up->backend->name),
-	    .host = up->host, .port = up->port, .head = x->call.head,
+	    .host = up->host, .port = up->port, .tls = up->tls,
+	    .head = x->call.head,
 	    .body = x->call.body, .nbody = x->call.nbody,
 	    .bytes = body_size(&x->call) };
 

@@ -9,7 +9,7 @@
 
 const ROW = 28;			/* px */
 const HELD = 12e6;		/* of blobs kept */
-const home = '/dashboard', CALL = 'gen_ai.tool.call.id', TOOL = 'gen_ai.tool.name';
+const home = '/dashboard', BACKEND = 'cdx.upstream.backend', CALL = 'gen_ai.tool.call.id', TOOL = 'gen_ai.tool.name';
 const $ = (id) => document.getElementById(id), uri = encodeURIComponent;
 const page = document.body.dataset, tabs = [...$('tabs').children];
 const focused = () => document.activeElement;
@@ -61,7 +61,8 @@ const num = (n) => n == null ? '?' : n < 1e3 ? n.toFixed() : n < 1e6 ? (n / 1e3)
 const usd = (x) => x == null ? '?' : '$' + x.toFixed(x > 0 && x < 0.01 ? 4 : 2);
 const span = (ms) => ms < 1e3 ? ms.toFixed() + ' ms' : ms < 6e4 ? (ms / 1e3).toFixed(1) +
 	' s' : `${Math.floor(ms / 6e4)}:${(ms / 1e3 % 60 | 0).toString().padStart(2, '0')}`;
-const pct = (a, b) => b ? (100 * a / b).toFixed() + '%' : '';
+const pct = (a, b, places) => b ? (100 * a / b).toFixed(places) + '%' : '';
+const many = (n, what) => `${n} ${what}${n === 1 ? '' : 's'}`;
 const line = (s, n = 140) => String(s ?? '').slice(0, 4 * n).replace(/\s+/g, ' ').trim()
 	.slice(0, n);
 const now = () => Date.now() - skew;
@@ -432,18 +433,16 @@ function phases(st) {
 }
 function split(list) {
 	const all = list.filter((st) => st.lane.main).map(phases);
-	const of = (k) => plus(all, (p) => p[k]);
+	const [model, work, wait] = ['model', 'work', 'wait'].map((k) => plus(all, (p) => p[k]));
 
-	const r = { model: of('model'), work: of('work'), wait: of('wait') };
-
-	return { ...r, guess: all.some((p) => !p.known), all: r.model + r.work + r.wait || 1 };
+	return { model, work, wait, guess: all.some((p) => !p.known), all: model + work + wait || 1 };
 }
 function fall(st) {
 	const t = st.turn, p = phases(st), all = t.t1 - t.t0;
 	const bar = (c, a, ms) => place(h('i.bar.' + c, { 'data-key': st.id }),
 		(a - t.t0) / all, ms / all);
 
-	return [bar(st.bad ? 'bad' : 'model', st.t0, p.model),
+	return [bar((st.bad ? 'bad' : 'model') + (st.id === ui.r ? '.on' : ''), st.t0, p.model),
 		st.first && bar('ttft', st.t0, st.first - st.t0),
 		p.tools.slice(0, 4).map((x, i) => bar(`tool.n${i}.${x.error ? 'bad' :
 			x.by === 'client' ? '' : 'gap'}`, p.end, x.ms)),
@@ -487,7 +486,7 @@ function stepRow(r) {
 }
 function headRow(r) {
 	const t = r.turn, l = r.lane, list = l ? t.lanes.get(l) : t.steps;
-	const nums = [h('.tok', `${list.length} step${list.length > 1 ? 's' : ''}`), h('.hit'),
+	const nums = [h('.tok', many(list.length, 'step')), h('.hit'),
 		h('.usd', bill(list)),
 		h('.ms', span(Math.max(...list.map((x) => x.t1 ?? now())) - list[0].t0))];
 	const attrs = { role: 'presentation', 'data-key': r.key };
@@ -562,7 +561,7 @@ function paintStrip() {
 		fact('input', num(all('in'))), fact('from cache', pct(all('read'), all('in')) ||
 			'–'), fact('written', num(all('write'))), fact('output', num(all('out'))),
 		fact('errors', all('bad'), all('bad') ? '.err' : ''), m && fact('since mark',
-			`${since.length} steps, ${bill(since)}, ${span(now() - m)}`)), h('.facts',
+			`${many(since.length, 'step')}, ${bill(since)}, ${span(now() - m)}`)), h('.facts',
 		part('model', 'model', sp.model),
 		part(sp.guess ? 'gap' : 'work', sp.guess ? 'tools ≤' : 'tools', sp.work),
 		part('wait', sp.guess ? 'human ≥' : 'human', sp.wait)));
@@ -572,24 +571,16 @@ function paintStrip() {
 function paintLanes() {
 	const st = shown(), t = st?.turn;
 	const band = (who, ...axis) => h('.band', h('.who', who), h('.axis', axis));
-	const mark = (e, x) => e.classList.toggle('on', x === st);
 
 	if (!t?.lanes.has(st.lane))
 		return fill($('lanes'));
 	const grow = peers(st).filter((x) => x.in).slice(-120);
 	const max = windowOf(Math.max(0, ...grow.map((x) => x.in)));
 	fill($('lanes'), t.order.slice(0, 9).map((l) => band([l.call && '└ ', l.name,
-		l.guess && ' ~'], t.lanes.get(l).slice(-300).map((x) => {
-		const bars = fall(x);
-		mark(bars[0], x);
-		return bars;
-	}))), band('time', [0, 0.25, 0.5, 0.75, 1].map((f) => place(h('i.tick',
+		l.guess && ' ~'], t.lanes.get(l).slice(-300).map(fall))), band('time', [0, 0.25, 0.5, 0.75, 1].map((f) => place(h('i.tick',
 		span((t.t1 - t.t0) * f)), f * 0.999, 0))), band(['context', h('br'),
-		`${num(st.in)} / ${num(max)}`], grow.map((x) => {
-		const e = tall(h('i.col', { 'data-key': x.id }), x.in / max);
-		mark(e, x);
-		return e;
-	})));
+		`${num(st.in)} / ${num(max)}`], grow.map((x) => tall(h('i.col' + (x === st ?
+		'.on' : ''), { 'data-key': x.id }), x.in / max))));
 	$('lanes').lastChild.classList.add('grow');
 }
 const windowOf = (n) => n > 2e5 ? 1e6 : 2e5;
@@ -603,7 +594,7 @@ function paintRail() {
 		const tail = s.live > 0 && s.steps.findLast((x) => !x.p)?.tail;
 		a.setAttribute('aria-current', `${s.id === ui.s}`);
 		fill(a, h('.name', s.name || 'side calls'), s.live > 0 && h('.dot', '●'),
-			h('.sub', bill(s.steps), ` · ${plus(s.steps, (x) => !quiet(x))} steps`,
+			h('.sub', bill(s.steps), ' · ' + many(plus(s.steps, (x) => !quiet(x)), 'step'),
 				s.by !== 'header' && ` · by ${s.by}`,
 				warm > 0 && s.steps.some((x) => x.read) && ` · cache ${span(warm)}`,
 				warn > 0 && h('b.warn', ` ⚠${warn}`)),
@@ -739,6 +730,7 @@ function message(m, add) {
 	return add && m && m.role !== 'user' ? fold(m.role, list) :
 		h('.msg.' + m?.role, h('small', m?.role), list);
 }
+const rawOf = (st, side, part) => `/request/${st.id}/raw?side=${side}&part=${part}`;
 async function whole(st) {
 	const w = await get(`/request/${st.id}?all=1`);
 
@@ -760,7 +752,7 @@ const PANEL = {
 
 		return [c && st === st.lane.first && note(st.lane.guess && '~ ', 'started by ',
 			link(c.st)), w ? w.messages.slice(0, st.old).map((x) => message(w.blobs[x])) :
-			st.old > 0 && note(`${st.old} earlier messages hidden `,
+			st.old > 0 && note(many(st.old, 'earlier message'), ' hidden ',
 				button('show', KEYS.x)),
 		add.map((m) => message(m, true)), h('.rule', h('small', 'answer')),
 		st.bad && h('p.err', st.cut ? 'cut: ' + st.cut : `error ${st.code}: ${st.err}`,
@@ -798,7 +790,7 @@ const PANEL = {
 		const to = { 'the step before': st.prev, 'the first step': peers(st)[0] };
 		for (const s of sessions.values())
 			if (s !== st.s && lastStep(s))
-				to['session ' + (s.name || s.id)] = lastStep(s);
+				to['session ' + line(s.name || s.id, 30)] = lastStep(s);
 		const shas = st.system, mine = await load(shas);
 		const name = to[ui.against] ? ui.against : 'the step before', other = to[name];
 		const text = (l) => l.filter((b) => b && !billing(b)).map((b) => b.text).join('\n');
@@ -848,19 +840,19 @@ const PANEL = {
 	},
 	async wire(st) {
 		const sides = ['client', 'upstream'], parts = ['request', 'response'];
-		const path = (s, p) => `/request/${st.id}/raw?side=${s}&part=${p}`;
 		const raw = await Promise.all(sides.flatMap((s) => parts.map((p) =>
-			get(path(s, p), 'text'))));
+			get(rawOf(st, s, p), 'text'))));
 		const notes = st.ups.flatMap((u) => u['cdx.notes'] ?? []), exact = raw[0];
 		raw[0] ??= rebuilt(st, await whole(st));
 		const part = (s, p, t) => {
 			const at = t?.search(/\r?\n\r?\n/), body = t?.slice(at).trimStart();
 			return [h('h3', `${s} ${p}`), t ? [fold(line(t.split('\n')[0]),
 				pre(t.slice(0, at))), pre(ui.diff ? pretty(body) : body),
-			h('a', { href: home + path(s, p), download: true }, 'download')] :
+			h('a', { href: home + rawOf(st, s, p), download: true }, 'download')] :
 				note('not kept')];
 		};
-		return [h('p', button('copy as curl', KEYS.Y), ' ', button(ui.diff ? 'as sent' :
+		return [h('p', button('copy as curl', KEYS.Y), ' ', raw[2] &&
+			[button('upstream as curl', async () => copy(await curl(st, 'upstream'))), ' '], button(ui.diff ? 'as sent' :
 			'pretty', KEYS.d)), !exact && note('rebuilt from records; the bytes are gone'),
 		h('h3', 'Translation'), notes.length ? table(['field', 'what',
 			'why'], notes) : note('nothing was changed'),
@@ -908,13 +900,28 @@ const PANEL = {
 			'Tools are never run: it ends at the tool call.')), h('p', 'beside ', chooser(
 			[['', ''], ...s.steps.filter((x) => x.p && x !== st).slice(-200).map((x) => [
 				x.id, `${x.lane.name} ${x.n} ${x.served}`])], other?.id ?? '', 'beside')),
-		h('.sides', await side(st), await side(other)),
+		other && h('.sides', await side(st), await side(other)),
+		fitness((await get('/fitness'))?.models ?? []),
 		h('h3', 'What if: this session’s tokens at list prices'), cost.length ? [table(
 			['model', '>cost', ''], cost.map(([m, c]) => [m, usd(c), h('.axis', place(
 				h('i.bar.model'), 0, c / cost.at(-1)[1]))])), note(`prices of ${prices.date
 		}; an estimate that says nothing of quality`)] : note('no price list')];
 	}
 };
+// What each model did, side by side; what went wrong with its share of all.
+const OF = { bad_tool_json: 'tool_calls', unknown_tools: 'tool_calls', loops: 'tool_calls',
+	truncated: 'requests', errors: 'requests', retries: 'requests', stalls: 'requests' };
+function fitness(models) {
+	const cell = { backend: (b) => h('small', b.replace('_', ' ')), fit: (f, m) => h('b.fit.' + f, m.verdict),
+		first_byte_ms: span, answer_ms: span, cost_usd: usd };
+	const show = (k, v, m) => v == null ? '?' : cell[k] ? cell[k](v, m) : !v ? h('small', 0) :
+		OF[k] ? [h('b.warn', v), h('small', ' ', pct(v, m[OF[k]], 1))] : num(v);
+
+	return models.length > 0 && [h('h3', 'Models, by what they did here'), h('.wide', table(
+		['', ...models.map((m) => '>' + m.model)], ['fit', 'backend', 'requests', 'tool_calls',
+			...Object.keys(OF), 'first_byte_ms', 'answer_ms', 'cost_usd'].map((k) => [
+			k.replace(/_(ms|usd)?/g, ' '), ...models.map((m) => show(k, m[k], m))])))];
+}
 const billing = (b) => /^x-anthropic-billing-header:/.test(b?.text);
 function chooser(list, value, name) {
 	return h('select', { onchange: (e) => {
@@ -1002,20 +1009,27 @@ const rebuilt = (st, w) => w && 'POST /v1/messages HTTP/1.1\nx-api-key: [redacte
 		stream: st.q['gen_ai.request.stream'], system: st.system.map((x) =>
 			w.blobs[x]), tools: w.blobs[st.offer.sha],
 		messages: w.messages.map((x) => w.blobs[x]) });
-async function curl(st) {
-	const t = await get(`/request/${st.id}/raw?side=client&part=request`, 'text') ??
-		rebuilt(st, await whole(st)) ?? '';
+// Keys become variables; what belonged to that connection alone is left out.
+async function curl(st, side = 'client') {
+	const t = await get(rawOf(st, side, 'request'), 'text') ?? (side === 'client' &&
+		rebuilt(st, await whole(st)) || '');
 	const at = t.search(/\r?\n\r?\n/), [first, ...heads] = t.slice(0, at).split(/\r?\n/);
-	const quote = (s) => `'${s.replace(/'/g, "'\\''")}'`;
-	const key = { 'x-api-key': '', authorization: 'Bearer ' };
+	const quote = (s) => `'${s.replace(/'/g, "'\\''")}'`, up = side !== 'client' && st.ups.at(-1);
+	const key = !up || /^a/.test(up[BACKEND]) ? '$ANTHROPIC_API_KEY' : /^b/.test(up[BACKEND]) ?
+		'$AWS_BEARER_TOKEN_BEDROCK' : '$OPENAI_API_KEY';
+	const region = /^x-amz-date:/im.test(t.slice(0, at)) && up['server.address'].split('.')[1];
 
-	return ['curl -sN ' + quote(location.origin + first.split(' ')[1]), ...heads.map((x) => {
+	return ['curl -sN ' + quote((up ? `${up['url.scheme']}://${up['server.address']}:${
+		up['server.port']}` : location.origin) + first.split(' ')[1]), ...heads.map((x) => {
 		const name = x.split(':')[0].toLowerCase();
-		return name in key ? `-H "${name}: ${key[name]}$ANTHROPIC_API_KEY"` :
-			/^(anthropic-|content-type|user-agent|x-)/.test(name) && !/redacted/.test(x) ?
-				'-H ' + quote(x) : '';
-	}).filter(Boolean), '--data-binary ' + quote(t.slice(at).replace(/^\r?\n\r?\n/, ''))]
-		.join(' \\\n  ');
+		return /^(host|connection|expect|accept-encoding|content-length|x-amz-.*)$/.test(name) ||
+			name === 'authorization' && region ? '' : /^(x-goog-)?(x-)?api-key$/.test(name) ?
+			`-H "${name}: ${key}"` : name === 'authorization' ? `-H "${name}: Bearer ${key}"` :
+			/redacted/.test(x) ? '' : '-H ' + quote(x);
+	}).filter(Boolean), ...region ? [`--aws-sigv4 aws:amz:${region}:bedrock`,
+		'--user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY"',
+		'-H "x-amz-security-token: $AWS_SESSION_TOKEN"'] : [],
+	'--data-binary ' + quote(t.slice(at).trimStart())].join(' \\\n  ');
 }
 async function copy(t) {
 	try {

@@ -18,7 +18,7 @@ import { project, run } from './claude.mjs';
 import { Mock, long } from './page-mock.mjs';
 import { play } from './script.mjs';
 import { Service } from './service.mjs';
-import { TOOLS, Talk, call, day, script, tool } from './talk.mjs';
+import { TOOLS, Talk, call, count, day, script, tool } from './talk.mjs';
 
 const KEY = 'sk-ant-api03-' + 'k'.repeat(90);
 const TABS = ['new', 'tools', 'system', 'context', 'wire', 'timing', 'compare'];
@@ -402,20 +402,34 @@ await scenario('facts 13: copied as curl, it runs', async (s) => {
 		'clipboard-write'] });
 
 	await show(page, t.session, r.id, 'wire');
-	await page.keyboard.press('Y');
-	const command = await until(page, async () => {
+	const copied = async (before) => until(page, async (before) => {
 		const c = await navigator.clipboard.readText();
-		return c.startsWith('curl') && c;
-	});
+		return c.startsWith('curl') && c !== before && c;
+	}, before);
+	const go = (command, env) => new Promise((ok, no) => execFile('bash', ['-c',
+		command], { env: { PATH: process.env.PATH, NO_PROXY: '127.0.0.1',
+		...env } }, (e, text, err) => e ? no(new Error(e.message + err)) :
+		ok(text)));
+	await page.keyboard.press('Y');
+	const command = await copied();
 	assert.ok(!command.includes(KEY) && command.includes('$ANTHROPIC_API_KEY'),
 		command.slice(0, 600));
-	const out = await new Promise((ok, no) => execFile('bash', ['-c', command],
-		{ env: { PATH: process.env.PATH, ANTHROPIC_API_KEY: KEY,
-			NO_PROXY: '127.0.0.1' } }, (e, text, err) => e ? no(new Error(
-			e.message + err)) : ok(text)));
-	assert.match(out, /message_start/);
+	assert.match(await go(command, { ANTHROPIC_API_KEY: KEY }), /message_start/);
 	assert.equal(s.up.chats.length, 2);
 	assert.deepEqual(s.up.chats.at(-1).body, first);
+	/* What the proxy sent, without the proxy. */
+	await page.click('text=upstream as curl');
+	const sent = await copied(command);
+	assert.ok(sent.includes(`curl -sN '${s.up.base}/chat/completions'`) &&
+		sent.includes('$OPENAI_API_KEY') && !sent.includes(s.up.key),
+	sent.slice(0, 600));
+	assert.match(await go(sent, { OPENAI_API_KEY: s.up.key }),
+		/chat\.completion\.chunk/);
+	assert.equal(s.up.chats.length, 3);
+	const last = s.up.chats.at(-1);
+	assert.equal(last.status, 200);
+	assert.deepEqual(last.body, first);
+	assert.equal(last.headers.authorization, 'Bearer ' + s.up.key);
 	clean(page);
 });
 
@@ -574,6 +588,68 @@ await scenario('facts 16: replay', async (s) => {
 	assert.ok([403, 421].includes((await post(on.url, 'http://evil.test'))
 		.status));
 	assert.equal(more.up.chats.length, 2);
+});
+
+await scenario('facts: which model is fit for what', async (s) => {
+	const px = await openai(s, { MODEL_MAP: 'claude-haiku-*=small' });
+	const good = new Talk(px), weak = new Talk(px, { model: 'claude-haiku-4-5' });
+	const facts = async () => Object.fromEntries((await (await fetch(
+		`${px.url}/dashboard/fitness`)).json()).models.map((m) => [m.model, m]));
+	const work = async (t, n, name, more = {}) => {
+		for (let i = 0; i < n; i++) {
+			await t.ask(`part ${i}`, { text: 'x', calls: [call(name, { command:
+				`part ${i}` })], ...more });
+			await t.results([`part ${i} is done`], { text: 'done' });
+		}
+	};
+
+	await work(good, 10, 'Bash');
+	await count(good, 'not counted');
+	await work(weak, 5, 'Bash');
+	await work(weak, 1, 'ReadFile');
+	for (let i = 0; i < 4; i++)
+		await (i ? weak.results(['what the tool says each time, word for word'],
+			{ text: 'y', calls: [call('Bash', { command: 'again' })] }) :
+			weak.ask('go', { text: 'y', calls: [call('Bash', { command:
+				'again' })] }));
+	await weak.results(['what the tool says each time, word for word'],
+		{ text: 'so be it' });
+	await weak.ask('the end', { text: 'cut off', finish: 'length' });
+	await weak.ask('more', { fail: { status: 500, body: { error: { message:
+		'broken', type: 'server_error' } } } }, { keep: false });
+	const f = await facts(), { qwen3, small } = f;
+	assert.deepEqual([qwen3.requests, qwen3.tool_calls, qwen3.fit, qwen3.verdict],
+		[20, 10, 'tools', 'fit for tools']);
+	for (const k of ['bad_tool_json', 'unknown_tools', 'loops', 'truncated',
+		'errors', 'retries', 'stalls'])
+		assert.equal(qwen3[k], 0, k);
+	assert.deepEqual([small.tool_calls, small.unknown_tools, small.truncated,
+		small.errors, small.fit], [10, 1, 1, 1, 'poor'], JSON.stringify(small));
+	assert.ok(small.loops >= 1, JSON.stringify(small));
+	assert.ok(qwen3.first_byte_ms >= 0 && qwen3.answer_ms >=
+		qwen3.first_byte_ms);
+	/* The page says the same, with its share beside each count. */
+	const page = await open(s, px.url, { width: 900 });
+	const id = (await lines(px, 'cdx.request')).at(0).id;
+	await show(page, good.session, id, 'compare');
+	const told = (await page.$$eval('#panel .wide tr', (all) => all.map((r) =>
+		[...r.cells].map((c) => c.innerText)))).map((r) => r.join('|'));
+	assert.ok(told.includes('unknown tools|0|1 10.0%'), told.join('\n'));
+	assert.ok(told.includes('fit|fit for tools|poor with tools'), told.join('\n'));
+	assert.ok(told.includes('tool calls|10|10'), told.join('\n'));
+	clean(page);
+	/* So does a report, and the proxy after a restart. */
+	const report = await new Promise((ok, no) => execFile(process.env.CLAUDECODEX,
+		['report', join(px.dir, 'log')], (e, text) => e ? no(e) : ok(text)));
+	assert.match(report, /qwen3 +fit for tools +20 requests  10 tool calls/);
+	assert.match(report, /small +poor with tools .* 1 unknown tools \(10\.0%\)/);
+	await px.stop();
+	px.env.SERVER_PORT = String(px.port);
+	px.port = 0;
+	await px.start();
+	await until(page, async (u) => (await fetch(u).catch(() => 0)).ok,
+		`${px.url}/dashboard`);
+	assert.deepEqual(await facts(), f);
 });
 
 await scenario('facts 17: alerts', async (s) => {

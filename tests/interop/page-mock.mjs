@@ -116,6 +116,8 @@ export class Mock {
 				url.searchParams.get('after') ?? -1));
 		} else if (p === '/prices') {
 			say(200, { date: '2026-11-01', models: prices });
+		} else if (p === '/fitness') {
+			say(200, { since: '', models: fitness });
 		} else if (p === '/search') {
 			say(200, this.search(url.searchParams.get('q')));
 		} else if (p === '/replay' && q.method === 'POST') {
@@ -262,6 +264,18 @@ const prices = {
 	'openai/gpt-5-mini': [0.25, 2, 0.025, 0, 0],
 	'deepseek/deepseek-chat': [0.28, 0.42, 0.028, 0, 0]
 };
+const fits = (model, fit, verdict, requests, tool_calls, bad_tool_json, more) =>
+	({ backend: 'openai_compatible', model, fit, verdict, requests, tool_calls,
+		bad_tool_json, unknown_tools: 0, loops: 0, truncated: 0, errors: 0,
+		retries: 0, stalls: 0, first_byte_ms: 812, answer_ms: 6144,
+		cost_usd: null, ...more });
+const fitness = [
+	fits('glm-5', 'tools', 'fit for tools', 412, 388, 1, { retries: 3,
+		cost_usd: 1.9312 }),
+	fits('qwen3-coder-30b', 'poor', 'poor with tools', 96, 71, 6, { loops: 2,
+		unknown_tools: 1, stalls: 1 }),
+	fits('gpt-5-mini', 'few', 'too little seen', 7, 0, 0, { cost_usd: 0.0021 })
+];
 const schema = (...names) => ({ type: 'object', properties:
 	Object.fromEntries(names.map((n) => [n, { type: 'string',
 		description: `The ${n} to use, as an absolute value` }])),

@@ -331,7 +331,7 @@ static void test_told(void)
 	    "since when");
 	T(json_is(json_get(one, S("model")), S("<b>&\"x")), "a name as text");
 	T_INT(json_int(json_get(one, S("bad_tool_json")), -1), 1, "a count");
-	T_INT(json_int(json_get(one, S("first_ms")), -1), 202, "first byte");
+	T_INT(json_int(json_get(one, S("first_byte_ms")), -1), 202, "first byte");
 	T(json_type(json_get(one, S("cost_usd"))) == JSON_NULL,
 	    "an unknown cost is null");
 	b = buf_on(text, sizeof text);
