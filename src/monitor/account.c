@@ -22,16 +22,21 @@ static struct str live_text(const struct journal *j, size_t slot, size_t i)
 	    to - from };
 }
 
-/* The arguments of an agent's start: its prompt, as a key. */
-static uint64_t prompt_of(struct str input, struct arena scratch)
+/* An agent's start: by its prompt it will be known, its type is told. */
+static void read_spawn(struct record *r, struct record_call *c,
+    struct str input, struct arena scratch)
 {
 	struct json doc;
-	struct jv prompt;
+	struct jv v;
 
-	if (json_parse(&doc, input, &scratch, NULL) != OK)
-		return 0;
-	prompt = json_get(json_root(&doc), S("prompt"));
-	return recognise_text(json_str(prompt), scratch);
+	if ((!str_eq(label_str(&c->name), S("Agent")) &&
+	    !str_eq(label_str(&c->name), S("Task"))) ||
+	    json_parse(&doc, input, &scratch, NULL) != OK)
+		return;
+	v = json_root(&doc);
+	label_jset(&c->agent, json_str(json_get(v, S("subagent_type"))));
+	recognise_spawn(r, label_str(&c->call), recognise_text(
+	    json_str(json_get(v, S("prompt"))), scratch));
 }
 
 /* A few words of the arguments: the first string in them. */
@@ -72,10 +77,7 @@ static void read_call(struct record *r, size_t i, struct arena scratch)
 	input = b.full ? input : buf_end(&scratch, &b);
 	c->hash = c->hash * 0x100000001b3u ^ journal_hash(input);
 	brief(&c->brief, input, scratch);
-	if (str_eq(label_str(&c->name), S("Agent")) ||
-	    str_eq(label_str(&c->name), S("Task")))
-		recognise_spawn(r, label_str(&c->call), prompt_of(input,
-		    scratch));
+	read_spawn(r, c, input, scratch);
 }
 
 void account_calls(struct record *r, struct arena scratch)

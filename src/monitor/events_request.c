@@ -220,6 +220,9 @@ static void put_identity(struct record *r, const struct facts *f)
 	journal_put_word(j, "gen_ai.operation.name", S("chat"));
 	journal_put_text(j, "gen_ai.conversation.id", event_label(&r->session));
 	journal_put_word(j, "cdx.session.by", event_text(r->session_by));
+	if (r->session_was.n)
+		journal_put_word(j, "cdx.session.was",
+		    label_str(&r->session_was));
 	journal_put_word(j, "cdx.class", str_of(r->class));
 	journal_put_word(j, "cdx.class.by", str_of(r->class_by));
 	journal_put_text(j, "gen_ai.agent.id", event_label(&r->agent));

@@ -138,7 +138,8 @@ static void put_calls(struct record *r)
 			hex[k] = "0123456789abcdef"[c[i].hash >>
 			    (60 - 4 * k) & 15];
 		journal_put_word(j, "hash", (struct str){ hex, 16 });
-		buf_put(b, S(",\"agent\":null}"));
+		journal_put_text(j, "agent", event_label(&c[i].agent));
+		buf_chr(b, '}');
 	}
 	buf_chr(b, ']');
 }

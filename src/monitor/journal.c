@@ -208,6 +208,8 @@ void journal_wrote(struct journal *j, uint64_t key, uint64_t seq)
 		s = blob_at(j, key, i);
 		if (s->key == key) {
 			oldest = s;
+			if (s->seq < j->fresh && seq >= j->first)
+				j->writer.carried += entry_of(j, seq)->n;
 			break;
 		}
 		if (s->seq < oldest->seq)

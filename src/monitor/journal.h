@@ -41,7 +41,8 @@
  *			cdx.link_by (body, guess)
  *			cdx.agent.name.by; cdx.turn.by; cdx.hints: true when the
  *			client sends its hint headers
- *			cdx.parent_session
+ *			cdx.parent_session; cdx.session.was: the name under which
+ *			the session was guessed in the lines before
  *	cdx.upstream	cdx.upstream.backend; url.scheme; cdx.body_sha is null for
  *			bodies above 8 KB
  *	cdx.response	cdx.content: shas of blobs of kind "message", in practice
@@ -50,7 +51,8 @@
  *			cdx.error: text of the fault
  *			cdx.outcome: done error cut cancelled
  *			cdx.attempts, cdx.bytes_out, cdx.preview
- *			cdx.tool_calls[].hash: of name and arguments
+ *			cdx.tool_calls[].hash: of name and arguments; .agent: the
+ *			type of agent that the call asks for, null if none
  *
  * Memory is mapped at journal_open and never grows.
  *

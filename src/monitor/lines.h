@@ -34,5 +34,8 @@ void alerts_stall(struct record *r, int64_t now);
 void alerts_dropped(struct monitor *m, int64_t now);
 /* restore.c: sessions, out of the lines that were loaded */
 void restore_sessions(struct monitor *m);
+/* recall.c: where a conversation stood, by a request's line and its answer's */
+void recall_request(struct monitor *m, struct session *s, struct str line);
+void recall_response(struct monitor *m, struct str line);
 
 #endif

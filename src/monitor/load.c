@@ -115,6 +115,27 @@ int64_t journal_number(struct str line, struct str key, int64_t otherwise)
 	return journal_integer(journal_member(line, key), otherwise);
 }
 
+int64_t journal_when(struct str ts)
+{
+	/* "2026-11-25T13:08:12.123Z" */
+	static const unsigned char at[] = { 0, 5, 8, 11, 14, 17, 20 };
+	static const unsigned char size[] = { 4, 2, 2, 2, 2, 2, 3 };
+	uint64_t v[7] = { 0 };
+	size_t i;
+
+	if (ts.n != 24)
+		return 0;
+	for (i = 0; i < COUNT(at); i++)
+		if (str_u64(str_head(str_from(ts, at[i]), size[i]),
+		    &v[i]) != OK)
+			return 0;
+	if (v[1] < 1 || v[1] > 12 || v[2] < 1 || v[2] > 31)
+		return 0;
+	return ((date_days((int64_t)v[0], (int64_t)v[1], (int64_t)v[2]) *
+	    86400 + (int64_t)(v[3] * 3600 + v[4] * 60 + v[5])) * 1000) +
+	    (int64_t)v[6];
+}
+
 /* ---- lines ------------------------------------------------------------ */
 
 static const char *check(struct str line, uint64_t last,

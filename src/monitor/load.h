@@ -36,5 +36,7 @@ struct jstr journal_inside(struct str member);
 int64_t journal_integer(struct str member, int64_t otherwise);
 /* A member's number, or otherwise. */
 int64_t journal_number(struct str line, struct str key, int64_t otherwise);
+/* A line's "ts" in milliseconds since 1970; 0 if it is none. */
+int64_t journal_when(struct str ts);
 
 #endif

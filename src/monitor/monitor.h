@@ -41,6 +41,7 @@ struct str label_str(const struct label *l);
 /* One tool that an answer calls. */
 struct record_call {
 	struct label call, name, brief;	/* brief: first words of the arguments */
+	struct label agent;		/* type of the agent it starts, if one */
 	uint64_t hash;			/* of name and arguments */
 	size_t bytes;
 	int broken;			/* arguments are no JSON */
@@ -59,6 +60,7 @@ struct record {
 					 * count models; static */
 	const char *class_by;		/* hint header body guess; static */
 	struct label session, agent, client;	/* client: user-agent */
+	struct label session_was;	/* guessed until now */
 	struct label asked, served, backend;	/* models; name of upstream */
 	size_t messages, tools_offered, bytes_in;
 	uint64_t bytes_out;		/* to the client */

@@ -202,27 +202,6 @@ int64_t page_nano(struct jv v)
 	return n;
 }
 
-int64_t page_when(struct str ts)
-{
-	/* "2026-11-25T13:08:12.123Z" */
-	static const unsigned char at[] = { 0, 5, 8, 11, 14, 17, 20 };
-	static const unsigned char size[] = { 4, 2, 2, 2, 2, 2, 3 };
-	uint64_t v[7] = { 0 };
-	size_t i;
-
-	if (ts.n != 24)
-		return 0;
-	for (i = 0; i < COUNT(at); i++)
-		if (str_u64(str_head(str_from(ts, at[i]), size[i]),
-		    &v[i]) != OK)
-			return 0;
-	if (v[1] < 1 || v[1] > 12 || v[2] < 1 || v[2] > 31)
-		return 0;
-	return ((date_days((int64_t)v[0], (int64_t)v[1], (int64_t)v[2]) *
-	    86400 + (int64_t)(v[3] * 3600 + v[4] * 60 + v[5])) * 1000) +
-	    (int64_t)v[6];
-}
-
 static size_t size_of(struct jv v, const char *key)
 {
 	int64_t n = json_int(json_get(v, str_of(key)), 0);

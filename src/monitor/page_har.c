@@ -6,6 +6,7 @@
  * to.
  *
  * SPDX-License-Identifier: MIT */
+#include "load.h"
 #include "pages.h"
 
 enum { BEFORE, LOOKING, CHAIN, AFTER };
@@ -219,7 +220,7 @@ static void put_entry(struct page *pg, struct buf *b)
 		a = json_root(&response);
 	page_comma(pg, b);
 	put_z(b, "{\"startedDateTime\":");
-	if (page_when(page_text(v, "ts", &work)))
+	if (journal_when(page_text(v, "ts", &work)))
 		page_put_raw(b, json_get(v, S("ts")));
 	else
 		put_z(b, "\"1970-01-01T00:00:00.000Z\"");

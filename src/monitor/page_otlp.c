@@ -6,6 +6,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "../wire/sha256.h"
+#include "load.h"
 #include "pages.h"
 
 enum { BEFORE, WITHIN, AFTER };
@@ -190,7 +191,7 @@ static void put_request(struct page *pg, struct buf *b,
 		return;
 	v = json_root(&doc[0]);
 	id = page_text(v, "id", &work);
-	start = page_when(page_text(v, "ts", &work));
+	start = journal_when(page_text(v, "ts", &work));
 	it = json_iter(json_get(v, S("cdx.tool_results")));
 	while (json_next(&it))
 		put_tool(pg, b, it.value, id, start);

@@ -75,8 +75,6 @@ struct str page_text(struct jv v, const char *key, struct arena *work);
 
 /* A decimal number in billionths; 0 if it is none. */
 int64_t page_nano(struct jv v);
-/* A line's "ts" in milliseconds since 1970; 0 if it is none. */
-int64_t page_when(struct str ts);
 /* A value as it came; null where there is none. */
 void page_put_raw(struct buf *b, struct jv v);
 /* The data of a blob, as JSON; empty if it is no longer there. */

@@ -86,15 +86,25 @@ uint64_t recognise_text(struct jstr text, struct arena scratch)
 
 /* ---- sessions --------------------------------------------------------- */
 
-static struct session *session_get(struct recogniser *g, uint64_t key)
+static struct session *session_find(struct recogniser *g, uint64_t key)
 {
-	struct session *s, *oldest = NULL;
 	size_t i;
 
+	for (i = 0; i < SESSIONS_MAX; i++)
+		if (g->session[i].key == key)
+			return &g->session[i];
+	return NULL;
+}
+
+static struct session *session_get(struct recogniser *g, uint64_t key)
+{
+	struct session *s = session_find(g, key), *oldest = NULL;
+	size_t i;
+
+	if (s)
+		return s;
 	for (i = 0; i < SESSIONS_MAX; i++) {
 		s = &g->session[i];
-		if (s->key == key)
-			return s;
 		if (!s->in_flight && (!oldest || s->key == 0 ||
 		    (oldest->key && s->last_ms < oldest->last_ms)))
 			oldest = s;
@@ -147,17 +157,51 @@ static int has_hints(const struct http_head *h)
 	return 0;
 }
 
+int recognise_rename(struct monitor *m, struct str from, struct str to)
+{
+	struct recogniser *g = m->recogniser;
+	uint64_t old = key_of(from), key = key_of(to);
+	struct session *s = session_find(g, old);
+	size_t i;
+
+	if (!s || session_find(g, key))
+		return E_NONE;
+	s->key = key;
+	for (i = 0; i < CONVS_MAX; i++)
+		if (g->conv[i].session == old)
+			g->conv[i].session = key;
+	for (i = 0; i < SPAWNS_MAX; i++)
+		if (g->spawn[i].session == old)
+			g->spawn[i].session = key;
+	return OK;
+}
+
+/* A client that didn't say who it is may do so later: what was guessed until
+ * then goes on under its name. */
+static void merge_guess(struct record *r, const struct facts *f,
+    struct label id)
+{
+	if (f->q->nmessages && !session_find(r->mon->recogniser,
+	    key_of(label_str(&id)))) {
+		guess_session(r, f);
+		if (recognise_rename(r->mon, label_str(&r->session),
+		    label_str(&id)) == OK)
+			r->session_was = r->session;
+	}
+	r->session = id;
+}
+
 static void find_session(struct record *r, const struct facts *f)
 {
 	struct recogniser *g = r->mon->recogniser;
 	struct str id = claim(f->head, "x-claude-code-session-id");
 	struct session *s;
 
-	if (id.n) {
+	if (id.n)
 		label_set(&r->session, id);
-		r->session_by = "header";
-	} else if (r->session.n) {
-		r->session_by = "body";
+	if (r->session.n) {
+		merge_guess(r, f, r->session);
+		r->session_by = id.n ? "header" : "body";
 	} else if (f->q->nmessages) {
 		guess_session(r, f);
 	} else {
@@ -167,10 +211,11 @@ static void find_session(struct record *r, const struct facts *f)
 	r->sess = s;
 	if (!s)
 		return;
-	if (s->requests == 0) {
+	if (s->requests == 0)
+		s->first_ms = r->wall_ms;
+	if (s->requests == 0 || r->session_was.n) {
 		s->id = r->session;
 		s->by = r->session_by;
-		s->first_ms = r->wall_ms;
 	}
 	s->last_ms = r->wall_ms;
 	s->requests++;
@@ -247,9 +292,9 @@ static int same_system(const struct conv *c, const struct facts *f)
 	    memcmp(c->system, f->system, f->nsystem * sizeof *f->system) == 0;
 }
 
-static struct conv *conv_new(struct record *r, uint64_t agent, int sub)
+static struct conv *conv_new(struct recogniser *g, struct session *of,
+    uint64_t agent, int sub)
 {
-	struct recogniser *g = r->mon->recogniser;
 	struct conv *c, *oldest = NULL;
 	size_t i;
 
@@ -268,11 +313,38 @@ static struct conv *conv_new(struct record *r, uint64_t agent, int sub)
 	memset(oldest, 0, offsetof(struct conv, sha));
 	memset((char *)oldest + offsetof(struct conv, nsystem), 0,
 	    sizeof *oldest - offsetof(struct conv, nsystem));
-	oldest->of = r->sess;
-	oldest->session = r->sess->key;
+	oldest->of = of;
+	oldest->session = of->key;
 	oldest->agent = agent;
 	oldest->sub = sub;
 	return oldest;
+}
+
+struct conv *recognise_conv(struct monitor *m, struct session *s,
+    struct str agent, int sub, unsigned lane)
+{
+	struct recogniser *g = m->recogniser;
+	uint64_t key = agent.n ? key_of(agent) : 0;
+	struct conv *c;
+	size_t i;
+
+	for (i = 0; i < CONVS_MAX; i++) {
+		c = &g->conv[i];
+		if (c->of == s && c->agent == key && c->sub == sub &&
+		    c->lane == lane)
+			break;
+	}
+	c = i < CONVS_MAX ? &g->conv[i] : conv_new(g, s, key, sub);
+	if (c) {
+		c->lane = lane;
+		c->used = ++g->clock;
+	}
+	return c;
+}
+
+uint64_t recognise_key(struct str s)
+{
+	return key_of(s);
 }
 
 struct match {
@@ -327,7 +399,7 @@ static struct conv *pick(struct record *r, const struct facts *f,
 	/* An id is the agent's own: nothing to find out. */
 	if (agent)
 		return m.best ? m.best : m.first ? m.first :
-		    conv_new(r, agent, sub);
+		    conv_new(r->mon->recogniser, r->sess, agent, sub);
 	if (m.idle && m.nidle == m.n)
 		return m.idle;
 	if (m.best && sent_again(m.best, f, m.n))
@@ -335,7 +407,7 @@ static struct conv *pick(struct record *r, const struct facts *f,
 	if (!m.best && !sub && m.first && !m.first->in_flight &&
 	    (r->sess->agents || same_system(m.first, f)))
 		return m.first;		/* compacted, or cleared */
-	c = conv_new(r, agent, sub);
+	c = conv_new(r->mon->recogniser, r->sess, agent, sub);
 	if (!c || (!m.first && !sub))
 		return c;
 	c->lane = ++r->sess->lanes;

@@ -127,6 +127,14 @@ const char *cause_name(enum cause c);
 void recognise_request(struct record *r, struct facts *f);
 /* A session that was known before a start, or a new one. NULL: no room. */
 struct session *recognise_session(struct monitor *m, struct str id);
+/* A session goes on under another name. E_NONE: there is none, or there is one
+ * of that name already. */
+int recognise_rename(struct monitor *m, struct str from, struct str to);
+/* One of its conversations, likewise; agent: its id, if one was given. */
+struct conv *recognise_conv(struct monitor *m, struct session *s,
+    struct str agent, int sub, unsigned lane);
+/* What a model's name is known by. */
+uint64_t recognise_key(struct str s);
 /* Whether a result is new: after the last answer, to a call of it that has
  * none yet. */
 int recognise_result(struct record *r, struct jstr id);

@@ -148,11 +148,14 @@ static void count_request(struct report *r, struct jv v, struct arena *a)
 	struct str class = page_text(v, "cdx.class", a);
 	struct recent *x = recent_of(r, page_text(v, "id", a));
 	struct str id = page_text(v, "gen_ai.conversation.id", a);
-	int64_t at = page_when(page_text(v, "ts", a));
+	struct str was = page_text(v, "cdx.session.was", a);
+	int64_t at = journal_when(page_text(v, "ts", a));
 	struct sums *s;
 
 	count_results(r, json_get(v, S("cdx.tool_results")), a);
-	x->session = session_of(r, id.n ? id : S("(none)"));
+	x->session = session_of(r, was.n ? was : id.n ? id : S("(none)"));
+	if (was.n && x->session)
+		label_set(&r->session[x->session - 1].name, id);
 	if (!x->session)
 		return;
 	s = &r->session[x->session - 1];
@@ -192,7 +195,7 @@ static void count_response(struct report *r, struct jv v, struct arena *a)
 		count_name(r->cause, &r->ncauses, cause);
 	if (x->session) {
 		add_answer(&r->session[x->session - 1], v);
-		r->session[x->session - 1].to = page_when(page_text(v, "ts",
+		r->session[x->session - 1].to = journal_when(page_text(v, "ts",
 		    a));
 	}
 }

@@ -177,21 +177,25 @@ static struct session *session_named(struct monitor *m, struct str id)
 
 static void restore_request(struct monitor *m, struct str line)
 {
-	enum { ID, BY, TURN, LANE, N };
+	enum { ID, BY, WAS, TURN, LANE, N };
 	static const struct str keys[N] = {
 		[ID] = { "gen_ai.conversation.id", 22 },
-		[BY] = { "cdx.session.by", 14 }, [TURN] = { "cdx.turn", 8 },
+		[BY] = { "cdx.session.by", 14 },
+		[WAS] = { "cdx.session.was", 15 }, [TURN] = { "cdx.turn", 8 },
 		[LANE] = { "cdx.lane", 8 }
 	};
 	struct str v[N];
 	struct session *s;
 	int64_t turn, lane;
+	int renamed;
 
 	journal_members(line, keys, v, N);
+	renamed = v[WAS].n && recognise_rename(m, journal_inside(v[WAS]).raw,
+	    journal_inside(v[ID]).raw) == OK;
 	s = session_named(m, v[ID]);
 	if (!s)
 		return;
-	if (s->requests++ == 0) {
+	if (s->requests++ == 0 || renamed) {
 		label_set(&s->id, journal_inside(v[ID]).raw);
 		s->by = str_eq(v[BY], S("\"header\"")) ? "header" :
 		    str_eq(v[BY], S("\"body\"")) ? "body" : "guess";
@@ -202,6 +206,7 @@ static void restore_request(struct monitor *m, struct str line)
 		s->turn = (unsigned)turn;
 	if (lane > s->lanes && lane < 1 << 20)
 		s->lanes = (unsigned)lane;
+	recall_request(m, s, line);
 }
 
 /* 0.012345678 in 10^-12. -1: null. */
@@ -249,6 +254,7 @@ static void restore_response(struct monitor *m, struct str line)
 	else if (all)
 		s->unpriced++;
 	s->errors += journal_inside(v[ERROR]).raw.p != NULL;
+	recall_response(m, line);
 }
 
 void restore_sessions(struct monitor *m)

@@ -210,7 +210,7 @@ static void put_begin(struct tail *t, struct str line, const char *mark)
 	struct term *o = &t->out;
 
 	close_line(t);
-	term_clock(o, page_when(journal_text(line, S("ts")).raw));
+	term_clock(o, journal_when(journal_text(line, S("ts")).raw));
 	term_put(o, S(" "));
 	term_text(o, DIM, end_of(journal_text(line, S("id")).raw));
 	term_put(o, S(" "));

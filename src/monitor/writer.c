@@ -395,7 +395,7 @@ static void put_segment(struct journal *j, int64_t now, int rotates)
 	uint64_t seq;
 
 	w->segment++;
-	w->emitted = 0;
+	w->emitted = w->carried = 0;
 	w->began = now;
 	b = journal_begin(j, J_SEGMENT, S(""), 0);
 	j->open.key = w->segment;
@@ -413,8 +413,12 @@ static void put_segment(struct journal *j, int64_t now, int rotates)
 void writer_segment(struct journal *j, int64_t now)
 {
 	struct writer *w = &j->writer;
+	uint64_t most = w->carried < w->opt.total_max / 4 ? 2 * w->carried :
+	    w->opt.total_max / 2;
 
-	if (w->opt.dir.n == 0 || (w->emitted < w->opt.segment_max &&
+	if (most < w->opt.segment_max)
+		most = w->opt.segment_max;
+	if (w->opt.dir.n == 0 || (w->emitted < most &&
 	    now - w->began < DAY_MS))
 		return;
 	put_segment(j, now, 1);

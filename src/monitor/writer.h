@@ -15,7 +15,10 @@
  *	pins/ID				an empty file: segments with that session
  *					are not deleted
  *
- * A segment ends at its size, or after a day. The oldest are deleted when
+ * A segment ends at its size, or after a day. One that begins with
+ * conversations of more than half its size may grow to twice what they take, so
+ * that at most every second byte repeats an earlier one; but not beyond half of
+ * LOG_MAX_BYTES. The oldest are deleted when
  * there are more than LOG_KEEP, when one is older than LOG_DAYS, and when all
  * together are larger than LOG_MAX_BYTES.
  *
@@ -55,6 +58,7 @@ struct writer {
 	uint64_t seq;		/* of the next line to hand over */
 	uint64_t segment;	/* number of the current segment */
 	uint64_t emitted;	/* bytes of lines since it began */
+	uint64_t carried;	/* of these, blobs that an earlier one has too */
 	int64_t began;		/* loop clock */
 	int failing, why;	/* errno of the failure */
 	struct buf frame;	/* on its way */

@@ -9,7 +9,7 @@
 
 const ROW = 28;			/* px */
 const HELD = 12e6;		/* of blobs kept */
-const home = '/dashboard', BACKEND = 'cdx.upstream.backend', CALL = 'gen_ai.tool.call.id', TOOL = 'gen_ai.tool.name';
+const home = '/dashboard', CALL = 'gen_ai.tool.call.id', TOOL = 'gen_ai.tool.name';
 const $ = (id) => document.getElementById(id), uri = encodeURIComponent;
 const page = document.body.dataset, tabs = [...$('tabs').children];
 const focused = () => document.activeElement;
@@ -138,8 +138,21 @@ function laneOf(s, st) {
 	return l;
 }
 
+// A session that was guessed until now goes on under its name.
+function rename(was, id) {
+	const s = sessions.get(was);
+
+	if (!s || sessions.has(id))
+		return;
+	sessions.delete(was);
+	sessions.set(s.id = id, s);
+	if (ui.s === was)
+		go({ s: id });
+}
 function request(l, t) {
-	const s = session(l['gen_ai.conversation.id'] ?? 'unknown'), cls = l['cdx.class'];
+	const id = l['gen_ai.conversation.id'] ?? 'unknown';
+	rename(l['cdx.session.was'], id);
+	const s = session(id), cls = l['cdx.class'];
 	const m = l['cdx.messages'] ?? {}, add = m.add ?? [], old = m.keep ?? 0;
 	const st = { id: l.id, s, q: l, t0: t, cls, n: l['cdx.step'] || '',
 		side: /^(auxiliary|probe|count|replay)$/.test(cls), agent: l['gen_ai.agent.id'],
@@ -588,8 +601,9 @@ const windowOf = (n) => n > 2e5 ? 1e6 : 2e5;
 function paintRail() {
 	for (const s of sessions.values()) {
 		if (!s.li)
-			$('sessions').prepend(s.li = h('li', h('a', { href: hrefOf(s.id) })));
+			$('sessions').prepend(s.li = h('li', h('a')));
 		const a = s.li.firstChild, warm = 3e5 - (now() - s.last);
+		a.href = hrefOf(s.id);
 		const warn = plus(s.steps, (x) => !!x.alert);
 		const tail = s.live > 0 && s.steps.findLast((x) => !x.p)?.tail;
 		a.setAttribute('aria-current', `${s.id === ui.s}`);
@@ -653,14 +667,14 @@ async function paintDetail() {
 	paintLive();
 }
 function heading(st) {
-	const miss = { index: st.p?.['cdx.cache.index'], cost: st.p?.['cdx.cache.cost_usd'] };
+	const { 'cdx.cache.index': at, 'cdx.cache.cost_usd': lost } = st.p ?? {};
 
 	return [h('b', `Step ${st.n} `), st.lane.name, ' ', badges(st), h('small', ' ', st.id),
 		h('.note', st.model, st.served && st.served !== st.model && ` → ${st.served}`,
 			` · ${st.cls} (by ${st.q['cdx.class.by']}) · `, st.p ? `${st.stop ??
 			status(st)} · ${span(took(st))} · ${usd(st.cost)} at list price` :
-			'in flight', st.cause && [` · cache miss: ${st.cause}`, miss.index >= 0 &&
-			` at message ${miss.index}`, miss.cost && `, ${usd(miss.cost)}`])];
+			'in flight', st.cause && [` · cache miss: ${st.cause}`, at >= 0 &&
+			` at message ${at}`, lost && `, ${usd(lost)}`])];
 }
 const note = (...t) => h('p.note', t);
 const button = (text, onclick) => h('button', { onclick }, text);
@@ -852,7 +866,7 @@ const PANEL = {
 				note('not kept')];
 		};
 		return [h('p', button('copy as curl', KEYS.Y), ' ', raw[2] &&
-			[button('upstream as curl', async () => copy(await curl(st, 'upstream'))), ' '], button(ui.diff ? 'as sent' :
+			[button('upstream as curl', async () => copy(await curl(st, st.ups.at(-1)))), ' '], button(ui.diff ? 'as sent' :
 			'pretty', KEYS.d)), !exact && note('rebuilt from records; the bytes are gone'),
 		h('h3', 'Translation'), notes.length ? table(['field', 'what',
 			'why'], notes) : note('nothing was changed'),
@@ -909,18 +923,21 @@ const PANEL = {
 	}
 };
 // What each model did, side by side; what went wrong with its share of all.
-const OF = { bad_tool_json: 'tool_calls', unknown_tools: 'tool_calls', loops: 'tool_calls',
-	truncated: 'requests', errors: 'requests', retries: 'requests', stalls: 'requests' };
+const OF_CALLS = ['bad_tool_json', 'unknown_tools', 'loops'];
+const OF_ALL = ['truncated', 'errors', 'retries', 'stalls'];
 function fitness(models) {
 	const cell = { backend: (b) => h('small', b.replace('_', ' ')), fit: (f, m) => h('b.fit.' + f, m.verdict),
 		first_byte_ms: span, answer_ms: span, cost_usd: usd };
-	const show = (k, v, m) => v == null ? '?' : cell[k] ? cell[k](v, m) : !v ? h('small', 0) :
-		OF[k] ? [h('b.warn', v), h('small', ' ', pct(v, m[OF[k]], 1))] : num(v);
+	const told = (k, m, v = m[k]) => {
+		const of = OF_CALLS.includes(k) ? m.tool_calls : OF_ALL.includes(k) && m.requests;
+		return v == null ? '?' : cell[k] ? cell[k](v, m) : !v ? h('small', 0) :
+			of ? [h('b.warn', v), h('small', ' ', pct(v, of, 1))] : num(v);
+	};
 
 	return models.length > 0 && [h('h3', 'Models, by what they did here'), h('.wide', table(
 		['', ...models.map((m) => '>' + m.model)], ['fit', 'backend', 'requests', 'tool_calls',
-			...Object.keys(OF), 'first_byte_ms', 'answer_ms', 'cost_usd'].map((k) => [
-			k.replace(/_(ms|usd)?/g, ' '), ...models.map((m) => show(k, m[k], m))])))];
+			...OF_CALLS, ...OF_ALL, 'first_byte_ms', 'answer_ms', 'cost_usd'].map((k) => [
+			k.replace(/_(ms|usd)?/g, ' '), ...models.map((m) => told(k, m))])))];
 }
 const billing = (b) => /^x-anthropic-billing-header:/.test(b?.text);
 function chooser(list, value, name) {
@@ -1010,25 +1027,24 @@ const rebuilt = (st, w) => w && 'POST /v1/messages HTTP/1.1\nx-api-key: [redacte
 			w.blobs[x]), tools: w.blobs[st.offer.sha],
 		messages: w.messages.map((x) => w.blobs[x]) });
 // Keys become variables; what belonged to that connection alone is left out.
-async function curl(st, side = 'client') {
-	const t = await get(rawOf(st, side, 'request'), 'text') ?? (side === 'client' &&
-		rebuilt(st, await whole(st)) || '');
-	const at = t.search(/\r?\n\r?\n/), [first, ...heads] = t.slice(0, at).split(/\r?\n/);
-	const quote = (s) => `'${s.replace(/'/g, "'\\''")}'`, up = side !== 'client' && st.ups.at(-1);
-	const key = !up || /^a/.test(up[BACKEND]) ? '$ANTHROPIC_API_KEY' : /^b/.test(up[BACKEND]) ?
-		'$AWS_BEARER_TOKEN_BEDROCK' : '$OPENAI_API_KEY';
-	const region = /^x-amz-date:/im.test(t.slice(0, at)) && up['server.address'].split('.')[1];
+const KEY = { anthropic: 'ANTHROPIC_API_KEY', bedrock: 'AWS_BEARER_TOKEN_BEDROCK' };
+const NOT_SENT =
+	/redacted|^(host|connection|expect|accept-encoding|content-length|x-amz.*|authorization):/i;
+async function curl(st, up) {
+	const t = await get(rawOf(st, up ? 'upstream' : 'client', 'request'), 'text') ??
+		rebuilt(st, await whole(st)) ?? '', at = t.search(/\r?\n\r?\n/);
+	const [first, ...heads] = t.slice(0, at).split(/\r?\n/);
+	const quote = (s) => `'${s.replace(/'/g, "'\\''")}'`, signed = /\nx-amz-date:/i.test(t);
+	const key = '$' + (KEY[up ? up['cdx.upstream.backend'] : 'anthropic'] ?? 'OPENAI_API_KEY');
 
 	return ['curl -sN ' + quote((up ? `${up['url.scheme']}://${up['server.address']}:${
 		up['server.port']}` : location.origin) + first.split(' ')[1]), ...heads.map((x) => {
-		const name = x.split(':')[0].toLowerCase();
-		return /^(host|connection|expect|accept-encoding|content-length|x-amz-.*)$/.test(name) ||
-			name === 'authorization' && region ? '' : /^(x-goog-)?(x-)?api-key$/.test(name) ?
-			`-H "${name}: ${key}"` : name === 'authorization' ? `-H "${name}: Bearer ${key}"` :
-			/redacted/.test(x) ? '' : '-H ' + quote(x);
-	}).filter(Boolean), ...region ? [`--aws-sigv4 aws:amz:${region}:bedrock`,
-		'--user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY"',
-		'-H "x-amz-security-token: $AWS_SESSION_TOKEN"'] : [],
+		const name = x.split(':')[0].toLowerCase(), bearer = name === 'authorization';
+		return bearer && !signed || /api-key$/.test(name) ? `-H "${name}: ${
+			bearer ? 'Bearer ' : ''}${key}"` : NOT_SENT.test(x) ? '' : '-H ' + quote(x);
+	}).filter(Boolean), ...signed ? ['--aws-sigv4 aws:amz:' + up['server.address'].split('.')[1] +
+		':bedrock', '--user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY"',
+	'-H "x-amz-security-token: $AWS_SESSION_TOKEN"'] : [],
 	'--data-binary ' + quote(t.slice(at).trimStart())].join(' \\\n  ');
 }
 async function copy(t) {

@@ -770,6 +770,11 @@ await scenario('facts 20: after a broken stream and a restart', async (s) => {
 	const ids = await page.evaluate(() => window.ids);
 	for (let i = 1; i < ids.length; i++)
 		assert.equal(ids[i], ids[i - 1] + 1, `${ids[i]} after ${ids[i - 1]}`);
+	/* It goes on where it was: only what is new is shown as new. */
+	const after = await show(page, d.session, last.id);
+	assert.match(after, new RegExp(`^${d.main.messages.length - 3
+	} earlier messages hidden`), after.slice(0, 400));
+	assert.ok(!/npm test/.test(after), after.slice(0, 400));
 	/* Anew: everything comes back from the journal's file. */
 	const text = await show(page, d.session, d.step.bash.id);
 	const fresh = await open(s, px.url, { hash: at(d.session,

@@ -19,6 +19,9 @@ const shown = hostile.replace('\u202e', '\\u{202e}').replace('\u2066',
 	'\\u{2066}');
 const stage = (s, env = {}) => s.pair('vllm', script, 'qwen3', { env });
 const clean = (page) => assert.deepEqual(page.trouble, []);
+const guessed = async (px) => (await (await fetch(
+	`${px.url}/dashboard/data?limit=1000`)).json()).map((l) =>
+	l['gen_ai.conversation.id']).filter((id) => /^guess-/.test(id));
 const sessionRows = (page) => page.$$eval('#rail li', (all) => all.map((e) =>
 	e.innerText.replace(/\s+/g, ' ')));
 
@@ -198,6 +201,18 @@ await scenario('page 4: sessions, however they are told', async (s) => {
 	await until(page, () => /by header/.test(document.querySelector('#strip')
 		.innerText));
 	assert.equal((await rows(page)).length, 2);
+	/* Who says only later who it is goes on in the same row. */
+	const late = new Talk(px, { by: 'none', hints: false });
+	const first = await late.ask('told late', { text: 'hi' });
+	await show(page, (await guessed(px)).at(-1), first.id);
+	late.by = 'header';
+	const second = await late.ask('and again', { text: 'hi' });
+	await until(page, (id) => document.getElementById('r-' + id), second.id);
+	assert.deepEqual((await rows(page)).map((r) => r.id), [first.id, second.id]);
+	assert.match(await textOf(page, '#strip'), new RegExp(late.session
+		.slice(0, 8) + ' by header'));
+	assert.equal((await sessionRows(page)).length, 6);
+	await until(page, (id) => location.hash.includes(id), late.session);
 	clean(page);
 });
 

@@ -19,6 +19,7 @@
 /* link: monitor/recognise.c */
 /* link: monitor/record.c */
 /* link: monitor/redact.c */
+/* link: monitor/recall.c */
 /* link: monitor/restore.c */
 /* link: monitor/scribe.c */
 /* link: monitor/payloads.c */

@@ -8,6 +8,7 @@
 /* link: net/sock.c */
 /* link: monitor/page_events.c */
 /* link: monitor/page_steps.c */
+/* link: monitor/load.c */
 /* link: monitor/page_prices.c */
 /* link: monitor/fitness.c */
 /* link: monitor/prices.c */
@@ -103,16 +104,6 @@ uint32_t journal_key(struct str session)
 	for (i = 0; i < session.n; i++)
 		h = h * 31 + (unsigned char)session.p[i];
 	return h | 1;
-}
-
-struct str journal_kind_name(enum journal_kind kind)
-{
-	static const char *const name[J_KINDS] = {
-		"cdx.blob", "cdx.request", "cdx.upstream", "cdx.first",
-		"cdx.response", "cdx.alert", "cdx.replay", "cdx.segment"
-	};
-
-	return str_of(name[kind]);
 }
 
 size_t journal_slots(const struct journal *j)

@@ -24,6 +24,7 @@
 /* link: monitor/raw.c */
 /* link: monitor/record.c */
 /* link: monitor/redact.c */
+/* link: monitor/recall.c */
 /* link: monitor/restore.c */
 /* link: monitor/scribe.c */
 /* link: monitor/payloads.c */
@@ -431,6 +432,111 @@ static void test_turns(void)
 	end(c);
 }
 
+/* A client that says only later who it is. */
+static void test_merge(void)
+{
+	struct call_ *c;
+
+	begin_world(1 << 20);
+	c = fresh(0);
+	ask(c, BODY(USER("do it")));
+	T(str_starts(asked(c, "gen_ai.conversation.id"), S("\"guess-")),
+	    "guessed at first");
+	T_INT(asked(c, "cdx.session.was").n, 0, "nothing is merged");
+	say(c, "a");
+	use(c, "t1", "Agent", "{\\\"prompt\\\":\\\"look\\\","
+	    "\\\"subagent_type\\\":\\\"Explore\\\"}");
+	end(c);
+	T(str_find(answered(c, "cdx.tool_calls"), S("\"agent\":\"Explore\"")) <
+	    answered(c, "cdx.tool_calls").n, "the agent that a call asks for");
+	c = in_session(0, NULL);
+	ask(c, BODY(USER("do it") "," SAYS("a") "," USER("more")));
+	T(str_starts(asked(c, "cdx.session.was"), S("\"guess-")),
+	    "then it has a name");
+	T_STR(asked(c, "cdx.session.by"), S("\"header\""), "of its own");
+	T_STR(asked(c, "cdx.prev"), S("\"req_1\""), "and goes on");
+	T_STR(asked(c, "cdx.turn"), S("2"), "in its next turn");
+	T(readable(c), "with all that was said");
+	end(c);
+	c = in_session(0, NULL);
+	ask(c, BODY(USER("do it") "," SAYS("a") "," USER("more") "," SAYS("b")
+	    "," USER("again")));
+	T_INT(asked(c, "cdx.session.was").n, 0, "once");
+	end(c);
+	c = fresh(0);
+	ask(c, BODY(USER("do it")));
+	T(str_starts(asked(c, "gen_ai.conversation.id"), S("\"guess-")),
+	    "who begins the same without a name is another one");
+	end(c);
+	c = in_session(0, NULL);
+	ask(c, BODY(USER("do it")));
+	T_INT(asked(c, "cdx.session.was").n, 0, "a session with a past of its "
+	    "own takes in no other");
+	end(c);
+}
+
+/* The process begins anew, with the same lines. */
+static void start_again(void)
+{
+	memset(mon.recogniser, 0, sizeof *mon.recogniser);
+	mon.journal->fresh = journal_next(mon.journal);
+	restore_sessions(&mon);
+}
+
+static void test_recall(void)
+{
+	struct call_ *c;
+	size_t i;
+
+	begin_world(1 << 20);
+	c = fresh(0);
+	ask(c, BODY(USER("do it")));
+	end_with(c, STOP_END_TURN, 100, 0, 0);
+	c = in_session(0, NULL);
+	ask(c, BODY(USER("do it") "," SAYS("a") "," USER("run it")));
+	use(c, "t1", "Bash", "{\\\"command\\\":\\\"ls\\\"}");
+	end_with(c, STOP_TOOL_USE, 100, 0, 5000);
+	c = in_session(0, "a1");
+	ask(c, BODY(USER("look")));
+	end(c);
+	start_again();
+	c = in_session(0, NULL);
+	ask(c, BODY(USER("do it") "," SAYS("a") "," USER("run it") ","
+	    USES("t1", "ls") "," RESULT("t1", "a b")));
+	T_STR(asked(c, "cdx.prev"), S("\"req_2\""), "known after a restart");
+	T_STR(asked(c, "cdx.turn"), S("2"), "in its turn");
+	T_STR(asked(c, "cdx.step"), S("2"), "at its step");
+	T_INT(journal_number(asked(c, "cdx.messages"), S("new"), -1), 3,
+	    "what is new is known");
+	T_INT(journal_member(asked(c, "cdx.messages"), S("base")).n, 0,
+	    "but nothing leans on a former life");
+	T(str_find(asked(c, "cdx.tool_results"), S("\"t1\"")) <
+	    asked(c, "cdx.tool_results").n, "a result of a call of then");
+	T(readable(c), "it stands alone");
+	end_with(c, STOP_END_TURN, 5100, 0, 0);
+	T_STR(answered(c, "cdx.cache.expected"), S("5000"),
+	    "what lay in the cache");
+	T_STR(answered(c, "cdx.cache.cause"), S("\"likely_server_side\""),
+	    "system, tools and model are those of then");
+	c = in_session(0, "a1");
+	ask(c, BODY(USER("look") "," SAYS("b") "," USER("on")));
+	T_STR(asked(c, "cdx.prev"), S("\"req_3\""), "an agent too");
+	T_INT(journal_number(asked(c, "cdx.messages"), S("new"), -1), 1,
+	    "with what it said");
+	end(c);
+	/* A journal that lost its beginning: nothing is guessed. */
+	for (i = 0; i < 2; i++) {
+		mon.journal->first = journal_next(mon.journal) - 2 * i;
+		start_again();
+		c = in_session(0, NULL);
+		ask(c, BODY(USER("do it") "," SAYS("a") "," USER("now")));
+		T_STR(asked(c, "cdx.prev"), S("null"), "without its lines it "
+		    "is unknown");
+		T(readable(c), "and written whole");
+		end(c);
+	}
+}
+
 static void test_agents(void)
 {
 	struct call_ *c, *d, *e;
@@ -824,11 +930,59 @@ static void test_long(void)
 	T_INT(old, 0, "and names nothing from before its segment");
 }
 
+/* A conversation of n blobs, of which each request has one more. Returns how
+ * many segments hold it. */
+static uint64_t converse(size_t n, uint64_t segment, uint64_t total)
+{
+	struct journal_options o = { .memory = 4 << 20, .slots = 1 };
+	struct journal *j = journal_open(&o);
+	char filler[1000], sha[40];
+	uint64_t key;
+	size_t i, k;
+
+	memset(filler, 'x', sizeof filler);
+	j->writer.opt = (struct writer_options){ .dir = S("x"),
+	    .segment_max = segment, .total_max = total };
+	for (i = 20; i < n; i++) {
+		writer_segment(j, 0);
+		for (k = 0; k < i; k++) {
+			snprintf(sha, sizeof sha, "%016lx%016lx",
+			    (unsigned long)k * 7919 + 1, 0ul);
+			key = journal_sha_key(str_of(sha));
+			if (!journal_needs(j, key))
+				continue;
+			journal_begin(j, J_BLOB, S(""), 0);
+			j->open.key = key;
+			journal_put_text(j, "data", (struct str){ filler,
+			    sizeof filler });
+			journal_wrote(j, key, journal_end(j));
+		}
+		journal_begin(j, J_REQUEST, S("r"), 1);
+		journal_end(j);
+	}
+	return j->writer.segment;
+}
+
+static void test_segments(void)
+{
+	uint64_t n = converse(120, 200000, 1 << 30);
+
+	T(n == 0, "one that fits is in one: %lu", (unsigned long)n);
+	n = converse(120, 20000, 1 << 30);
+	T(n >= 2 && n <= 6, "a larger one is repeated as it doubles, not with "
+	    "each request: %lu", (unsigned long)n);
+	n = converse(120, 20000, 100000);
+	T(n > 6 && n < 100, "but no file takes more than half of all: %lu",
+	    (unsigned long)n);
+}
+
 int main(void)
 {
 	test_sessions();
 	test_turns();
 	test_notices();
+	test_merge();
+	test_recall();
 	test_agents();
 	test_side_calls();
 	test_causes();
@@ -837,5 +991,6 @@ int main(void)
 	test_alerts();
 	test_contents();
 	test_long();
+	test_segments();
 	return t_done("recognise");
 }

@@ -21,6 +21,7 @@
 /* link: monitor/raw.c */
 /* link: monitor/recognise.c */
 /* link: monitor/redact.c */
+/* link: monitor/recall.c */
 /* link: monitor/restore.c */
 /* link: monitor/scribe.c */
 /* link: monitor/payloads.c */
