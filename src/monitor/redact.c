@@ -95,11 +95,13 @@ static void add_known(struct redact_set *set, struct str secret)
 			set->first[i] = secret.p[0];
 		set->nfirst = i + 1;
 	}
-	if (secret.n < set->run)
-		set->run = secret.n;
 	for (i = 0; i < secret.n; i++)
 		if (!(set->byte[(unsigned char)secret.p[i]] & WORD))
-			set->run = 0;
+			break;
+	if (i < secret.n)
+		set->odd = 1;
+	else if (secret.n < set->run)
+		set->run = secret.n;
 }
 
 /* Whether anything begins with these two bytes, or may with this one. */
@@ -338,20 +340,29 @@ static int try_all(struct redact *r, struct buf *out, struct str s,
 	}
 }
 
+static int is_hex(char c)
+{
+	return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'f');
+}
+
 /* Length of the backslashes at s and the letter they belong to; 0: more bytes
  * are needed to say. */
 static size_t escape(struct str s, int final)
 {
 	static const char letters[] = "nrtbf\"/";
-	size_t n = 0;
+	size_t n = 0, k;
 
 	while (n < s.n && s.p[n] == '\\')
 		n++;
 	if (n == s.n)
 		/* A long row of them is just that. */
 		return final || n > 64 ? n : 0;
-	if (s.p[n] == 'u')
-		return s.n - n >= 5 ? n + 5 : final ? s.n : 0;
+	if (s.p[n] == 'u') {
+		for (k = 1; k < 5 && n + k < s.n; k++)
+			if (!is_hex(s.p[n + k]))
+				return n;
+		return k == 5 ? n + 5 : final ? n : 0;
+	}
 	return memchr(letters, s.p[n], sizeof letters - 1) ? n + 1 : n;
 }
 
@@ -543,13 +554,18 @@ static size_t skip(struct redact *r, const char *p, size_t n)
 	for (; n - at >= BLOCK; at += BLOCK - run + 1) {
 		look(set, p + at, &l);
 		hot = rows(l.word, run);
+		if (set->odd)		/* it needs no run, only two bytes */
+			l.known &= ~(uint64_t)0 >> (run - 1);
+		else
+			l.known &= hot;
 		l.word &= ~l.brk;
 		begin = hot & ~(l.word << 1 | r->word);
-		for (hot = begin | (hot & l.known); hot; hot &= hot - 1) {
+		for (hot = begin | l.known; hot; hot &= hot - 1) {
 			q = lowest(hot);
 			if (!is_hot(set, p, at + q, begin >> q & 1))
 				continue;
-			r->word = !(begin >> q & 1);
+			if (q > 0)
+				r->word = l.word >> (q - 1) & 1;
 			return look_back(r, p, at + q, first);
 		}
 		r->word = l.word >> (BLOCK - run) & 1;

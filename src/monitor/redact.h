@@ -34,8 +34,9 @@ struct redact_set {
 	uint64_t count[RK_KINDS];	/* replaced so far */
 	size_t nfirst;		/* more than REDACT_FIRST: any */
 	char first[REDACT_FIRST];	/* bytes of known values */
-	size_t run;		/* bytes of a word together that all of them
-				 * have; 0: some have not */
+	size_t run;		/* bytes of a word together that all others
+				 * have */
+	int odd;		/* but known values have not */
 	unsigned char byte[256];
 	unsigned char start[8192], known[8192];	/* bit per pair of first
 						 * bytes */

@@ -569,6 +569,10 @@ static void print_value(struct buf *b, const struct setting *v)
 		buf_printable(b, str_from(v->value, v->value.n - 4));
 	else if (v->secret)
 		buf_put(b, S("set"));
+	else if (str_eq(str_of(v->name), S("ALERT_CMD")))
+		/* What follows may hold an address that is a secret. */
+		buf_printable(b, str_head(v->value, str_chr(v->value, ' '))),
+		buf_put(b, S(" ..."));
 	else
 		buf_printable(b, v->value);
 }
