@@ -13,6 +13,9 @@
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
+#elif defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__)
+#include <arm_neon.h>
+#define REDACT_NEON 1
 #endif
 
 enum {
@@ -407,43 +410,101 @@ struct look {
 };
 
 #if defined(__SSE2__)
-static __m128i among(__m128i v, char from, char to)
+#define VECTOR __m128i
+
+static VECTOR load(const char *p)
+{
+	return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+
+static VECTOR either(VECTOR a, VECTOR b)
+{
+	return _mm_or_si128(a, b);
+}
+
+static VECTOR equal(VECTOR v, char c)
+{
+	return _mm_cmpeq_epi8(v, _mm_set1_epi8(c));
+}
+
+/* The comparison is signed: what isn't ASCII is below all. */
+static VECTOR among(VECTOR v, char from, char to)
 {
 	return _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8((char)(from - 1))),
 	    _mm_cmplt_epi8(v, _mm_set1_epi8((char)(to + 1))));
 }
 
-static uint64_t bits(__m128i v, int at)
+static VECTOR lower(VECTOR v)
+{
+	return _mm_or_si128(v, _mm_set1_epi8(0x20));
+}
+
+static uint64_t bits(VECTOR v, int at)
 {
 	return (uint64_t)(unsigned)_mm_movemask_epi8(v) << at;
 }
+#elif defined(REDACT_NEON)
+#define VECTOR uint8x16_t
 
+static VECTOR load(const char *p)
+{
+	return vld1q_u8((const uint8_t *)p);
+}
+
+static VECTOR either(VECTOR a, VECTOR b)
+{
+	return vorrq_u8(a, b);
+}
+
+static VECTOR equal(VECTOR v, char c)
+{
+	return vceqq_u8(v, vdupq_n_u8((uint8_t)c));
+}
+
+static VECTOR among(VECTOR v, char from, char to)
+{
+	return vandq_u8(vcgeq_u8(v, vdupq_n_u8((uint8_t)from)),
+	    vcleq_u8(v, vdupq_n_u8((uint8_t)to)));
+}
+
+static VECTOR lower(VECTOR v)
+{
+	return vorrq_u8(v, vdupq_n_u8(0x20));
+}
+
+static uint64_t bits(VECTOR v, int at)
+{
+	static const uint8_t weight[16] = {
+		1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128
+	};
+
+	v = vandq_u8(v, vld1q_u8(weight));
+	return ((uint64_t)vaddv_u8(vget_low_u8(v)) |
+	    (uint64_t)vaddv_u8(vget_high_u8(v)) << 8) << at;
+}
+#endif
+
+#if defined(VECTOR)
 static void look(const struct redact_set *set, const char *p, struct look *l)
 {
-	int at;
+	VECTOR v, brk, word;
 	size_t i;
+	int at;
 
 	*l = (struct look){ 0, 0, set->nfirst > REDACT_FIRST ?
 	    ~(uint64_t)0 : 0 };
 	for (at = 0; at < BLOCK; at += 16) {
-		__m128i v = _mm_loadu_si128(
-		    (const __m128i *)(const void *)(p + at));
-		__m128i brk = _mm_or_si128(
-		    _mm_cmpeq_epi8(v, _mm_set1_epi8('=')),
-		    _mm_cmpeq_epi8(v, _mm_set1_epi8('/')));
+		v = load(p + at);
+		brk = either(equal(v, '='), equal(v, '/'));
 		/* - . / and the digits stand side by side. */
-		__m128i w = _mm_or_si128(brk, among(v, '-', '9'));
-
-		w = _mm_or_si128(w, among(_mm_or_si128(v,
-		    _mm_set1_epi8(0x20)), 'a', 'z'));
-		w = _mm_or_si128(w, _mm_cmpeq_epi8(v, _mm_set1_epi8('_')));
-		w = _mm_or_si128(w, _mm_cmpeq_epi8(v, _mm_set1_epi8('+')));
-		w = _mm_or_si128(w, _mm_cmpeq_epi8(v, _mm_set1_epi8('~')));
-		l->word |= bits(w, at);
+		word = either(either(brk, among(v, '-', '9')),
+		    among(lower(v), 'a', 'z'));
+		word = either(either(word, equal(v, '_')),
+		    either(equal(v, '+'), equal(v, '~')));
+		l->word |= bits(word, at);
 		l->brk |= bits(brk, at);
 		for (i = 0; i < set->nfirst && i < REDACT_FIRST; i++)
-			l->known |= bits(_mm_cmpeq_epi8(v,
-			    _mm_set1_epi8(set->first[i])), at);
+			l->known |= bits(equal(v, set->first[i]), at);
 	}
 }
 #else
