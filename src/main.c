@@ -237,6 +237,13 @@ static void give_up_rights(struct proxy *p)
 	p->rights = sandbox_serve(any ? NULL : ports, n);
 }
 
+/* Without its helper it finds no upstream, and where processes may not be
+ * started any more nobody here can start that again: who started us can. */
+static int is_lost(const struct proxy *p)
+{
+	return p->helper.lost && p->rights & SANDBOX_CALLS;
+}
+
 static void serve_until_told(struct proxy *p)
 {
 	int64_t until = LOOP_NEVER;
@@ -247,6 +254,13 @@ static void serve_until_told(struct proxy *p)
 		signals = proxy_turn(p, until);
 		if (signals & LOOP_HUP)
 			monitor_reopen(p->monitor);
+		if (is_lost(p) && !p->draining) {
+			monitor_say(p->monitor, "warning", S("the process that "
+			    "starts the helper was killed, and no other can be "
+			    "started: ending with status 1, to be started "
+			    "anew"));
+			signals |= LOOP_TERM;
+		}
 		if (!(signals & (LOOP_TERM | LOOP_INT)))
 			continue;
 		if (p->draining)
@@ -365,5 +379,5 @@ int main(int argc, char **argv)
 	say_problems(p, buf_str(&warn));
 	serve_until_told(p);
 	close_all(p);
-	return 0;
+	return is_lost(p);
 }

@@ -570,9 +570,11 @@ static void end_late(struct helper *h, int64_t now)
 
 void helper_turn(struct helper *h, int64_t now)
 {
-	if (h->fd < 0 && now >= h->again && start_child(h, now) != OK)
+	if (h->fd < 0 && now >= h->again && start_child(h, now) != OK) {
+		h->lost |= h->keeper.fd < 0 && queued(h);
 		fail_open(h, QUEUED, S("the helper process can't be started"),
 		    now);
+	}
 	send_frames(h, now);
 	receive_frames(h, now);
 	end_late(h, now);

@@ -75,6 +75,8 @@ struct helper {
 	int64_t heard;		/* when it last answered, or was started */
 	int64_t again;		/* when a new child may be started */
 	unsigned deaths;	/* in a row, without an answer between */
+	int lost;		/* its keeper is gone as well, no other could be
+				 * split off, and somebody asked */
 	size_t nservices;
 	struct helper_service services[HELPER_SERVICES_MAX];
 	size_t in_n, out_n;	/* bytes of the frames so far */

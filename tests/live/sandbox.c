@@ -196,17 +196,66 @@ static void test_helper(void)
 	T(healthy(), "also without a keeper");
 }
 
+/* Its upstream has a name and the keeper is killed: nobody can look names up
+ * any more. It says so and ends, for who started it to start it anew. */
+static void test_keeper(const char *binary)
+{
+	static const char *const settings[] = { "OPENAI_MODEL=m",
+		"OPENAI_BASE_URL=https://llm.invalid/v1", NULL };
+	static const char ask[] = "POST /v1/messages HTTP/1.1\r\nHost: "
+	    "localhost\r\nContent-Length: 72\r\n\r\n{\"model\":\"m\","
+	    "\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":"
+	    "\"hi\"}]}";
+	int64_t end = now_ms() + START_MS;
+	struct timespec nap = { 0, 20000000 };
+	static char text[65536];
+	struct pollfd p;
+	int told = 0;
+	ssize_t n;
+	FILE *f;
+
+	if (!T(start(&proxy, binary, settings), "it starts"))
+		return;
+	T(kill(child_of(proxy.pid), SIGKILL) == 0, "its keeper is killed");
+	T(healthy(), "which alone is no reason to end");
+	/* The helper may still be about to die: it is asked more than once. */
+	while (started_alive(&proxy) && now_ms() < end) {
+		p = (struct pollfd){ dial(proxy.port), POLLIN, 0 };
+		(void)send(p.fd, ask, sizeof(ask) - 1, MSG_NOSIGNAL);
+		n = poll(&p, 1, START_MS) == 1 ?
+		    recv(p.fd, text, sizeof(text) - 1, 0) : -1;
+		told |= n > 0 && strncmp(text, "HTTP/1.1 502", 12) == 0 &&
+		    strstr(text, "helper") != NULL;
+		close(p.fd);
+		nanosleep(&nap, NULL);
+	}
+	T(told, "who needs it is told: %s", text);
+	T(WIFEXITED(proxy.status) && WEXITSTATUS(proxy.status) == 1,
+	    "then it ends, with status 1");
+	f = fopen(proxy.output, "r");
+	n = f ? (ssize_t)fread(text, 1, sizeof(text) - 1, f) : 0;
+	if (f)
+		fclose(f);
+	text[n] = '\0';
+	T(strstr(text, "to be started anew") != NULL, "and says why: %s", text);
+	start_quiet = 1;
+	stop(&proxy, 0);
+	start_quiet = 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const settings[] = { "LLM_BACKEND=demo", NULL };
 	static const char *const off[] = { "LLM_BACKEND=demo", "SANDBOX=off",
 		NULL };
 	const char *binary = argc > 1 ? argv[1] : "build/claudecodex";
+	int sifted;
 
 	if (!T(start(&proxy, binary, settings), "it starts"))
 		return t_done("sandbox");
 	T(healthy(), "it serves");
-	if (status_has("\nSeccomp:\t2\n")) {
+	sifted = status_has("\nSeccomp:\t2\n");
+	if (sifted) {
 		T(status_has("\nNoNewPrivs:\t1\n"), "no_new_privs");
 		test_calls();
 		test_helper();
@@ -217,6 +266,8 @@ int main(int argc, char **argv)
 	T(start(&proxy, binary, off), "SANDBOX=off");
 	T(healthy() && status_has("\nSeccomp:\t0\n"), "does without");
 	T(stop(&proxy, 0), "SIGTERM ends it as well");
+	if (sifted)
+		test_keeper(binary);
 	return t_done("sandbox");
 }
 
