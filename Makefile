@@ -160,6 +160,9 @@ interop: all $(INTEROP) ## real clients and services from npm and Debian; instal
 bench: all $(BENCH) ## CPU, memory and time beside nginx and another translator; installs them
 	@tools/bench $(B) $(ROUNDS)
 
+faults: all $(B)/tests/live/faults ## every system call fails in turn with every error it can give
+	@$(B)/tests/live/faults $(B)/claudecodex 1 all
+
 soak: all $(SOAK) ## MINUTES of requests while one connection in a hundred is cut
 	@$(B)/tests/soak/soak $(B)/claudecodex $(MINUTES) $(RATE)
 
@@ -179,7 +182,7 @@ help: ## this list
 		substr($$0, 1, i - 1), substr($$0, i + 1) }'
 
 .PHONY: all libclaudecodex.a static release run unit portable test check lint fuzz \
-	fuzzers interop bench soak size install clean help
+	fuzzers interop bench faults soak size install clean help
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $(patsubst %,%.d,$(UNIT) $(GOLDEN) $(FUZZ) $(LIVE) $(INTEROP) $(BENCH) $(SOAK)) \
 	$(B)/tests/fuzz/replay.d

@@ -646,6 +646,13 @@ static void send_more(struct proxy *p, struct client *c)
 		skip -= skip < all[i].n ? skip : all[i].n;
 	}
 	n = k ? conn_send(x->conn, part, k) : 0;
+	if (n == SOCK_ERR && !x->conn->up->tls &&
+	    x->conn->why != SOCK_RESET) {
+		/* Not its end but the system's trouble: it would wait for the
+		 * rest, and we for its answer. */
+		broken(p, c, conn_trouble(x->conn));
+		return;
+	}
 	if (n == SOCK_ERR) {
 		/* It may have answered before it closed: a refusal of a body
 		 * it won't read. */

@@ -1,12 +1,19 @@
 /* faults.c -- the running program, with system calls that fail at random.
  *
- *	build/tests/live/faults [build/claudecodex [SEED]]
+ *	build/tests/live/faults [build/claudecodex [SEED [all]]]
  *
  * fault_shim.c makes them fail. In the first round they are interrupted, told to
  * wait or cut short: nobody may notice, every answer is whole. In the second
  * connections are reset and refused, descriptors and disk run out: an answer is
  * whole or visibly isn't, and the program lives, keeps no descriptor, and ends
  * as it should.
+ *
+ * Then one at a time, by sweep_shim.c: each call fails once with each error that
+ * it can give, at several places from start to end, in the program and in its
+ * children. A start may be refused, with a reason; what has started answers,
+ * says so to /health, and ends with status 0 and no child left. That are about
+ * five hundred runs, of which SWEPT are done, others each time, unless all are
+ * asked for: make faults.
  *
  * SPDX-License-Identifier: MIT */
 #include "../../src/wire/http.h"
@@ -15,13 +22,19 @@
 
 #include <sys/mman.h>
 
+#include "sweep_calls.h"
+
 enum {
 	MILD = 250, HARSH = 400,	/* requests */
 	RATE_MILD = 6, RATE_HARSH = 12,	/* one call in so many */
 	BIG = 60000,		/* bytes of some requests */
 	ANSWER = 1 << 18,
 	WAIT_MS = 5000,
-	HUNG_MAX = 3		/* then it is clear enough */
+	HUNG_MAX = 3,		/* then it is clear enough */
+	SWEPT = 24,		/* of a sweep, where not all is asked for */
+	PLACES = 4,		/* of a call's occurrences */
+	GONE_MS = 3000,		/* for children after the end */
+	CHILDREN_MAX = 32
 };
 
 struct counts { uint64_t mild, harsh; };
@@ -258,14 +271,255 @@ static void round_of(const char *name, unsigned total, int harsh)
 	    before, after);
 }
 
-static int build_shim(const char *shim)
+static int build_shim(const char *shim, const char *source)
 {
 	char command[512];
 	const char *cc = getenv("CC");
 
 	snprintf(command, sizeof(command), "%s -shared -fPIC -O1 -o %s "
-	    "tests/live/fault_shim.c", cc && *cc ? cc : "cc", shim);
+	    "tests/live/%s", cc && *cc ? cc : "cc", shim, source);
 	return system(command) == 0;
+}
+
+/* ---- one call at a time ------------------------------------------------- */
+
+#define EACH(NAME, ...) { CALL_##NAME, { __VA_ARGS__ } }
+static const struct {
+	enum sweep_call call;
+	int errors[10];
+} sweeps[] = {
+	EACH(accept, EINTR, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM,
+	    EPROTO, EPERM, ENETDOWN),
+	EACH(bind, EACCES, EADDRINUSE, EADDRNOTAVAIL, ENOMEM),
+	EACH(close, EINTR, EIO), EACH(dup, EMFILE), EACH(dup2, EMFILE, EBUSY),
+	EACH(connect, ECONNREFUSED, EINTR, ENETUNREACH, EHOSTUNREACH,
+	    ETIMEDOUT, EADDRNOTAVAIL, EAGAIN, EACCES, EPERM),
+	EACH(fcntl, EMFILE, EINVAL), EACH(fork, EAGAIN, ENOMEM),
+	EACH(fstat, EIO, ENOMEM), EACH(fstatat, EIO, EACCES, ENOMEM),
+	EACH(fsync, EIO, ENOSPC, EROFS), EACH(ftruncate, EIO, EPERM),
+	EACH(getpeername, ENOBUFS, ENOTCONN),
+	EACH(getrandom, EINTR, ENOSYS, EAGAIN),
+	EACH(getsockname, ENOBUFS), EACH(getsockopt, ENOMEM, ENOPROTOOPT),
+	EACH(ioctl, EINTR, ENOTTY), EACH(kill, EPERM, ESRCH),
+	EACH(listen, EADDRINUSE, ENOMEM), EACH(madvise, EAGAIN, ENOMEM),
+	EACH(mkdir, EACCES, ENOSPC, EROFS, ENOENT, EDQUOT),
+	EACH(mmap, ENOMEM, EAGAIN, EPERM), EACH(munmap, ENOMEM),
+	EACH(nanosleep, EINTR),
+	EACH(open, EACCES, EMFILE, ENFILE, ENOENT, ENOSPC, EROFS, ENOMEM),
+	EACH(openat, EACCES, EMFILE, ENFILE, ENOSPC, EROFS, EDQUOT, ENOMEM),
+	EACH(poll, EINTR, ENOMEM), EACH(prctl, EINVAL, EPERM),
+	EACH(pread, EINTR, EIO), EACH(read, EINTR, EIO),
+	EACH(recv, EINTR, EAGAIN, ECONNRESET, ENOMEM, ETIMEDOUT),
+	EACH(recvmsg, EINTR, ENOMEM, EMFILE),
+	EACH(rename, EACCES, ENOSPC, EROFS),
+	EACH(renameat, EACCES, ENOSPC, EROFS), EACH(select, EINTR, ENOMEM),
+	EACH(send, EINTR, EAGAIN, ECONNRESET, EPIPE, ENOBUFS, ENOMEM),
+	EACH(sendmsg, EINTR, EAGAIN, ECONNRESET, EPIPE, ENOBUFS, ENOMEM),
+	EACH(setpgid, EPERM), EACH(setrlimit, EPERM), EACH(setsockopt, ENOMEM),
+	EACH(shutdown, ENOTCONN), EACH(sigaction, EINVAL),
+	EACH(sigprocmask, EINVAL),
+	EACH(socket, EMFILE, ENFILE, ENOBUFS, ENOMEM, EACCES, EAFNOSUPPORT),
+	EACH(socketpair, EMFILE, ENFILE, ENOMEM),
+	EACH(stat, EACCES, ENOENT, EIO), EACH(syscall, ENOSYS, EPERM),
+	EACH(unlink, EACCES, EROFS), EACH(unlinkat, EACCES, EROFS, ENOENT),
+	EACH(waitpid, EINTR, ECHILD),
+	EACH(write, EINTR, EIO, ENOSPC, EPIPE, EDQUOT)
+};
+
+#define SWEEP_NAME(NAME) #NAME,
+static const char *const call_names[CALLS] = { SWEEP_CALLS(SWEEP_NAME) };
+static const char *const role_names[SWEEP_ROLES] = { "program", "children" };
+
+static struct sweep *sweep;
+static unsigned swept, made, refused_start;
+
+/* Children of it and theirs, once each. */
+static size_t children(pid_t *pids)
+{
+	char path[64], line[512], *p;
+	size_t n = 0, i, before;
+	struct dirent *e;
+	long pid, parent;
+	FILE *f;
+	DIR *d;
+
+	do {
+		before = n;
+		d = opendir("/proc");
+		while (d && (e = readdir(d)) && n < CHILDREN_MAX) {
+			pid = strtol(e->d_name, NULL, 10);
+			snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+			f = pid > 0 ? fopen(path, "r") : NULL;
+			p = f && fgets(line, sizeof(line), f) ?
+			    strrchr(line, ')') : NULL;
+			if (f)
+				fclose(f);
+			parent = p ? strtol(p + 4, NULL, 10) : 0;
+			for (i = 0; i < n && pids[i] != pid; i++)
+				;
+			if (i < n || !parent)
+				continue;
+			for (i = 0; i < n && pids[i] != parent; i++)
+				;
+			if (i < n || parent == proxy.pid)
+				pids[n++] = (pid_t)pid;
+		}
+		if (d)
+			closedir(d);
+	} while (n > before);
+	return n;
+}
+
+static int healthy(void)
+{
+	int64_t end = now_ms() + WAIT_MS;
+	struct timespec nap = { 0, 20000000 };
+	size_t n;
+
+	do {
+		n = (size_t)snprintf(request, sizeof(request), "GET /health "
+		    "HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+		if (talk(n) > 0 && strncmp(in_mem, "HTTP/1.1 200", 12) == 0)
+			return 1;
+		nanosleep(&nap, NULL);
+	} while (started_alive(&proxy) && now_ms() < end);
+	return 0;
+}
+
+static int all_gone(const pid_t *pids, size_t n)
+{
+	int64_t end = now_ms() + GONE_MS;
+	struct timespec nap = { 0, 5000000 };
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		while (kill(pids[i], 0) == 0) {
+			if (now_ms() > end)
+				return 0;
+			nanosleep(&nap, NULL);
+		}
+	return 1;
+}
+
+/* What has started, to its end. NULL, or what was wrong. */
+static const char *lives_and_ends(void)
+{
+	pid_t pids[CHILDREN_MAX];
+	const char *wrong = NULL;
+	size_t n;
+	int i;
+
+	for (i = 0; i < 4 && !wrong; i++) {
+		long got = talk(make_request(i & 1, i == 2 ? BIG - 1 : 10));
+
+		if (got < 0)
+			wrong = "a request hangs";
+		else if (judge(got, i & 1) == LIED)
+			wrong = "an answer looks finished that isn't";
+		if (i == 1)
+			kill(proxy.pid, SIGHUP);
+	}
+	if (!wrong && !healthy())
+		wrong = "/health doesn't answer";
+	if (!started_alive(&proxy))
+		wrong = "it ended before it was told to";
+	n = children(pids);
+	if (!stop(&proxy, 0) && !wrong)
+		wrong = "SIGTERM doesn't end it with status 0";
+	if (!all_gone(pids, n) && !wrong)
+		wrong = "a child is left";
+	return wrong;
+}
+
+static int said_why(void)
+{
+	struct stat st;
+
+	return stat(proxy.output, &st) == 0 && st.st_size > 0;
+}
+
+static void sweep_one(const char *binary, const char *const *settings,
+    size_t i, int error, unsigned nth, int role)
+{
+	const char *wrong = NULL;
+
+	sweep->injected = 0;
+	memset(sweep->count, 0, sizeof(sweep->count));
+	start_quiet = 1;
+	if (start(&proxy, binary, settings)) {
+		wrong = lives_and_ends();
+	} else {
+		refused_start++;
+		if (started_alive(&proxy))
+			wrong = "it neither starts nor ends";
+		else if (!WIFEXITED(proxy.status) ||
+		    WEXITSTATUS(proxy.status) != 1)
+			wrong = "a start refused without status 1";
+		else if (!said_why())
+			wrong = "a start refused without a word";
+		start_quiet = wrong == NULL;
+		stop(&proxy, wrong != NULL);
+	}
+	start_quiet = 0;
+	swept++;
+	made += sweep->injected;
+	T(!wrong, "%s: call %u of %s fails with %s: %s", role_names[role], nth,
+	    call_names[sweeps[i].call], strerror(error), wrong);
+}
+
+/* Occurrences from the first to the last. */
+static unsigned place(unsigned count, int k)
+{
+	return 1 + (count - 1) * (unsigned)k / (PLACES - 1);
+}
+
+static void sweep_run(const char *binary, const char *shim, const char *file,
+    unsigned long seed, int everything)
+{
+	static unsigned count[SWEEP_ROLES][CALLS];
+	char preload[96], which[64] = "SWEEP=0 0 0 0", path[96], url[64];
+	const char *settings[] = { preload, which, path, url,
+		"OPENAI_MODEL=m", "KEEPALIVE_TIMEOUT=2", "DRAIN_TIMEOUT=2",
+		NULL };
+	unsigned total = 0, pass, due = 0, n, at, last;
+	size_t i, e;
+	int role, k;
+
+	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s", shim);
+	snprintf(path, sizeof(path), "SWEEP_COUNT=%s", file);
+	snprintf(url, sizeof(url), "OPENAI_BASE_URL=http://127.0.0.1:%d/v1",
+	    upstream_port);
+	sweep_one(binary, settings, 0, 0, 0, 0);
+	memcpy(count, sweep->count, sizeof(count));
+	/* First to count them, then to make those whose turn it is. */
+	for (pass = 0; pass < 2; pass++)
+		for (due = 0, role = 0; role < SWEEP_ROLES; role++)
+			for (i = 0; i < COUNT(sweeps); i++)
+				for (e = 0; sweeps[i].errors[e]; e++)
+					for (last = 0, k = 0; k < PLACES; k++) {
+						n = count[role][sweeps[i].call];
+						at = n ? place(n, k) : 0;
+						if (at == last)
+							continue;
+						last = at;
+						total += !pass;
+						if (!pass || (!everything &&
+						    (due++ + seed) %
+						    (total / SWEPT + 1) != 0))
+							continue;
+						snprintf(which, sizeof(which),
+						    "SWEEP=%d %d %u %d",
+						    (int)sweeps[i].call,
+						    sweeps[i].errors[e], at,
+						    role);
+						sweep_one(binary, settings, i,
+						    sweeps[i].errors[e], at,
+						    role);
+					}
+	printf("one call at a time: %u places, %u tried, %u failed as told; "
+	    "%u starts refused with a reason\n", total, swept - 1, made,
+	    refused_start);
+	T(made > (swept - 1) / 2, "most of the calls were met");
 }
 
 static void run(const char *binary, const char *shim, const char *file,
@@ -287,15 +541,27 @@ static void run(const char *binary, const char *shim, const char *file,
 	T(stop(&proxy, 0), "SIGTERM ends it with status 0");
 }
 
+/* A file of n zero bytes that the program maps too. */
+static void *shared_file(const char *path, size_t n)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	void *m = MAP_FAILED;
+
+	if (fd >= 0 && ftruncate(fd, (off_t)n) == 0)
+		m = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (m == MAP_FAILED)
+		exit(1);
+	close(fd);
+	return m;
+}
+
 int main(int argc, char **argv)
 {
 	static char dir[] = "/tmp/claudecodex-faults-XXXXXX";
 	const char *binary = argc > 1 ? argv[1] : "build/claudecodex";
 	unsigned long seed = argc > 2 ? strtoul(argv[2], NULL, 10) :
 	    (unsigned long)now_ms();
-	char shim[64], file[64];
-	struct counts zero = { 0, 0 };
-	int fd;
+	char shim[64], file[64], other[64], counted[64];
 
 	if (getenv("SANITIZE") || getenv("RUN")) {
 		t_skip("faults: this build brings calls of its own");
@@ -305,17 +571,18 @@ int main(int argc, char **argv)
 	if (!mkdtemp(dir))
 		return 1;
 	snprintf(shim, sizeof(shim), "%s/shim.so", dir);
+	snprintf(other, sizeof(other), "%s/sweep.so", dir);
 	snprintf(file, sizeof(file), "%s/count", dir);
-	fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || write(fd, &zero, sizeof(zero)) != sizeof(zero))
-		return 1;
-	counts = mmap(NULL, sizeof(*counts), PROT_READ | PROT_WRITE,
-	    MAP_SHARED, fd, 0);
-	if (T(counts != MAP_FAILED && build_shim(shim), "the shim is built")) {
+	snprintf(counted, sizeof(counted), "%s/sweep", dir);
+	counts = shared_file(file, sizeof(*counts));
+	sweep = shared_file(counted, sizeof(*sweep));
+	if (T(build_shim(shim, "fault_shim.c") &&
+	    build_shim(other, "sweep_shim.c"), "the shims are built")) {
 		printf("seed %lu\n", seed);
 		upstream_start();
 		run(binary, shim, file, seed, 0);
 		run(binary, shim, file, seed + 1, 1);
+		sweep_run(binary, other, counted, seed, argc > 3);
 		kill(upstream, SIGKILL);
 	}
 	remove_files(dir);

@@ -39,6 +39,8 @@ struct started {
 	char dir[64], output[80], logs[80];
 };
 
+static int start_quiet;		/* what is to fail is not shown */
+
 static inline int64_t now_ms(void)
 {
 	struct timespec t;
@@ -103,6 +105,11 @@ static inline void started_show(const struct started *s)
 	FILE *f = fopen(s->output, "r");
 	char line[512];
 
+	if (start_quiet) {
+		if (f)
+			fclose(f);
+		return;
+	}
 	printf("the end of what the program wrote:\n");
 	/* The line this lands in is shown from its middle. */
 	if (f && fseek(f, -OUTPUT_SHOWN, SEEK_END) != 0)
@@ -218,7 +225,7 @@ static inline int stop(struct started *s, int show)
 		}
 	}
 	ok = WIFEXITED(s->status) && WEXITSTATUS(s->status) == 0;
-	if (!ok)
+	if (!ok && !start_quiet)
 		printf("it ended with wait status 0x%x\n",
 		    (unsigned)s->status);
 	if (!ok || show)
