@@ -5,7 +5,8 @@
  * wait, or moves less than it was asked to; with HARSH also reset, refused, out
  * of descriptors or of disk. Calls are made with syscall(2), so that no other
  * library has to be found. Only the process that started is disturbed, and only
- * once it listens. FAULT_COUNT names a file in which faults are counted.
+ * once it listens. FAULT_COUNT names a file in which faults are counted, and
+ * which says by how many seconds the wall clock is off.
  *
  * SPDX-License-Identifier: MIT */
 #define _DEFAULT_SOURCE		/* syscall */
@@ -20,9 +21,10 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
-struct counts { uint64_t mild, harsh; };
+struct counts { uint64_t mild, harsh; int64_t clock; };
 
 static uint32_t state = 1;
 static unsigned rate, harsh, on;
@@ -193,6 +195,16 @@ int select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *t)
 		ts.tv_nsec = t->tv_usec * 1000;
 	}
 	return (int)syscall(SYS_pselect6, n, r, w, x, t ? &ts : NULL, NULL);
+}
+
+/* The wall clock jumps; what only goes forward isn't touched. */
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+	int r = (int)syscall(SYS_clock_gettime, id, t);
+
+	if (r == 0 && id == CLOCK_REALTIME && counts)
+		t->tv_sec += counts->clock;
+	return r;
 }
 
 /* The console: a disk that is full, a terminal that hangs. */

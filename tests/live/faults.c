@@ -3,15 +3,15 @@
  *	build/tests/live/faults [build/claudecodex [SEED [all]]]
  *
  * fault_shim.c makes them fail. In the first round they are interrupted, told to
- * wait or cut short: nobody may notice, every answer is whole. In the second
- * connections are reset and refused, descriptors and disk run out: an answer is
- * whole or visibly isn't, and the program lives, keeps no descriptor, and ends
- * as it should.
+ * wait or cut short, and the clock jumps by days and decades: nobody may notice,
+ * every answer is whole. In the second connections are reset and refused,
+ * descriptors and disk run out: an answer is whole or visibly isn't, and the
+ * program lives, keeps no descriptor, and ends as it should.
  *
  * Then one at a time, by sweep_shim.c: each call fails once with each error that
  * it can give, at several places from start to end, in the program and in its
  * children. A start may be refused, with a reason; what has started answers,
- * says so to /health, and ends with status 0 and no child left. That are about
+ * says so to /health, and ends with status 0 and no child left. Those are about
  * five hundred runs, of which SWEPT are done, others each time, unless all are
  * asked for: make faults.
  *
@@ -37,7 +37,7 @@ enum {
 	CHILDREN_MAX = 32
 };
 
-struct counts { uint64_t mild, harsh; };
+struct counts { uint64_t mild, harsh; int64_t clock; };
 
 static struct started proxy;
 static struct counts *counts;
@@ -233,6 +233,9 @@ static int descriptors(void)
 
 static void round_of(const char *name, unsigned total, int harsh)
 {
+	/* A day on, a day back, about 1970, and about 2100. */
+	static const int64_t clocks[] = { 0, 86400, -86400, -1795000000,
+		INT64_C(2300000000) };
 	unsigned seen[LIED + 1] = { 0 }, i, hung = 0;
 	struct timespec nap = { 0, 300000000 };
 	int before = descriptors(), after;
@@ -241,6 +244,8 @@ static void round_of(const char *name, unsigned total, int harsh)
 
 	counts->mild = counts->harsh = 0;
 	for (i = 0; i < total; i++) {
+		/* The wall clock jumps all the while: nobody may notice. */
+		counts->clock = clocks[i / 10 % COUNT(clocks)];
 		got = talk(make_request(i & 1, i % 10 == 9 ? BIG - 1 : 10));
 		hung += got < 0;
 		v = judge(got, i & 1);

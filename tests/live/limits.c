@@ -1,0 +1,285 @@
+/* limits.c -- deadlines, slots and descriptors of the running program.
+ *
+ *	build/tests/live/limits [build/claudecodex]
+ *
+ * A head or a body that comes byte by byte, a connection that rests, a client
+ * that reads nothing; all slots and all descriptors taken; an upstream that
+ * answers at its second address only; what the system says of the process.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "../unit/t.h"
+#include "start.h"
+
+#include <sys/resource.h>
+
+enum {
+	SLACK_MS = 4000,	/* a busy machine */
+	FULL = 64,		/* more than the descriptors allowed */
+	WATCH_MS = 1000
+};
+
+static const char *binary;
+static struct started proxy;
+static char text[65536];
+
+static void nap(long ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+/* Reads to the end or for ms. Returns 1 when it was ended by the program. */
+static int ended(int fd, int ms)
+{
+	int64_t end = now_ms() + ms;
+	struct pollfd p = { fd, POLLIN, 0 };
+	size_t n = 0;
+	ssize_t k = 1;
+
+	while (n < sizeof(text) - 1 && now_ms() < end &&
+	    poll(&p, 1, (int)(end - now_ms())) == 1) {
+		k = recv(fd, text + n, sizeof(text) - 1 - n, 0);
+		if (k <= 0)
+			break;
+		n += (size_t)k;
+	}
+	text[n] = '\0';
+	return k <= 0;
+}
+
+static int healthy(void)
+{
+	int fd = dial(proxy.port);
+	static const char ask[] = "GET /health HTTP/1.1\r\nHost: localhost\r\n"
+	    "Connection: close\r\n\r\n";
+
+	if (fd < 0 || send(fd, ask, sizeof(ask) - 1, MSG_NOSIGNAL) < 0)
+		return 0;
+	(void)ended(fd, SLACK_MS);
+	close(fd);
+	return strncmp(text, "HTTP/1.1 200", 12) == 0;
+}
+
+/* Sends begin, then a byte every 50 ms for as long as it may: how long. */
+static int64_t drip(const char *begin, int *fd)
+{
+	int64_t from = now_ms();
+	struct pollfd p = { dial(proxy.port), POLLIN, 0 };
+
+	*fd = p.fd;
+	(void)send(p.fd, begin, strlen(begin), MSG_NOSIGNAL);
+	while (now_ms() < from + SLACK_MS && poll(&p, 1, 50) == 0)
+		if (send(p.fd, "x", 1, MSG_NOSIGNAL) < 0)
+			break;
+	return now_ms() - from;
+}
+
+/* Asks again and again and reads nothing: the answers stop somewhere. */
+static void test_reader(void)
+{
+	static const char ask[] = "GET /dashboard/app.js HTTP/1.1\r\nHost: "
+	    "localhost\r\n\r\n";
+	int64_t end = now_ms() + 2 * SLACK_MS;
+	struct pollfd p = { dial(proxy.port), 0, 0 };
+	int i;
+
+	for (i = 0; i < 400; i++)
+		(void)send(p.fd, ask, sizeof(ask) - 1, MSG_NOSIGNAL);
+	while (now_ms() < end && poll(&p, 1, 50) == 0)
+		(void)send(p.fd, ask, sizeof(ask) - 1, MSG_NOSIGNAL);
+	T(p.revents & (POLLHUP | POLLERR),
+	    "a client that reads nothing is dropped (WRITE_TIMEOUT)");
+	close(p.fd);
+	T(healthy(), "/health");
+}
+
+static void test_deadlines(void)
+{
+	static const char *const settings[] = { "LLM_BACKEND=demo",
+		"HEADER_TIMEOUT=0.6", "BODY_TIMEOUT=0.6",
+		"KEEPALIVE_TIMEOUT=0.6", "WRITE_TIMEOUT=0.6", NULL };
+	int64_t ms;
+	int fd;
+
+	if (!T(start(&proxy, binary, settings), "it starts"))
+		return;
+	ms = drip("GET /health HTTP/1.1\r\nHost: localhost\r\nX: ", &fd);
+	T(ms >= 500 && ms < SLACK_MS && ended(fd, SLACK_MS),
+	    "a head in drops is ended by its total, after %ld ms", (long)ms);
+	close(fd);
+	ms = drip("POST /v1/messages HTTP/1.1\r\nHost: localhost\r\n"
+	    "Content-Length: 1000\r\n\r\n{", &fd);
+	T(ms >= 500 && ms < SLACK_MS && ended(fd, SLACK_MS),
+	    "and a body, after %ld ms", (long)ms);
+	close(fd);
+	ms = now_ms();
+	fd = dial(proxy.port);
+	T(ended(fd, SLACK_MS), "a connection that says nothing is ended");
+	T(now_ms() - ms >= 500, "not before its time");
+	close(fd);
+	T(healthy(), "/health");
+	test_reader();
+	T(stop(&proxy, 0), "SIGTERM ends it");
+}
+
+static void test_slots(void)
+{
+	static const char *const settings[] = { "LLM_BACKEND=demo",
+		"MAX_CONNECTIONS=4", NULL };
+	static const char ask[] = "GET /health HTTP/1.1\r\nHost: localhost\r\n"
+	    "\r\n";
+	struct pollfd p;
+	int fd[4];
+	size_t i;
+
+	if (!T(start(&proxy, binary, settings), "it starts"))
+		return;
+	for (i = 0; i < COUNT(fd); i++) {
+		fd[i] = dial(proxy.port);
+		(void)send(fd[i], ask, sizeof(ask) - 1, MSG_NOSIGNAL);
+		p = (struct pollfd){ fd[i], POLLIN, 0 };
+		T(poll(&p, 1, SLACK_MS) == 1, "slot %zu answers", i);
+	}
+	T(healthy(), "resting connections make room for another");
+	for (i = 0; i < COUNT(fd); i++)
+		close(fd[i]);
+	T(stop(&proxy, 0), "SIGTERM ends it");
+}
+
+static long ticks(void)
+{
+	char path[64], *p;
+	unsigned long u = 0, s = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)proxy.pid);
+	f = fopen(path, "r");
+	p = f && fgets(text, sizeof(text), f) ? strrchr(text, ')') : NULL;
+	if (p)
+		sscanf(p + 2, "%*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+		    "%lu %lu", &u, &s);
+	if (f)
+		fclose(f);
+	return (long)(u + s);
+}
+
+/* Out of descriptors: those who wait wait, without a busy loop, and come in
+ * when there is room. */
+static void test_descriptors(void)
+{
+	static const char *const settings[] = { "LLM_BACKEND=demo", NULL };
+	struct rlimit old, low;
+	int fd[FULL];
+	long before;
+	size_t i;
+
+	if (getrlimit(RLIMIT_NOFILE, &old) != 0 || old.rlim_max < 256)
+		return;
+	low = old;
+	low.rlim_cur = 48;
+	setrlimit(RLIMIT_NOFILE, &low);
+	i = (size_t)T(start(&proxy, binary, settings), "it starts");
+	setrlimit(RLIMIT_NOFILE, &old);
+	if (!i)
+		return;
+	for (i = 0; i < FULL; i++)
+		fd[i] = dial(proxy.port);
+	nap(300);		/* for it to meet them */
+	before = ticks();
+	nap(WATCH_MS);
+	T(ticks() - before <= sysconf(_SC_CLK_TCK) / 20 * WATCH_MS / 1000 + 1,
+	    "no busy loop: %ld ticks in a second", ticks() - before);
+	T(started_alive(&proxy), "it lives");
+	for (i = 0; i < FULL; i++)
+		close(fd[i]);
+	T(healthy(), "then everybody is served");
+	T(stop(&proxy, 0), "SIGTERM ends it");
+}
+
+/* localhost is 127.0.0.1 first; this one listens at ::1 alone. */
+static void test_second_address(void)
+{
+	static const char ask[] = "POST /v1/messages HTTP/1.1\r\nHost: "
+	    "localhost\r\nConnection: close\r\nContent-Length: 72\r\n\r\n"
+	    "{\"model\":\"m\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\","
+	    "\"content\":\"hi\"}]}";
+	static const char reply[] = "HTTP/1.1 200 OK\r\nContent-Type: "
+	    "application/json\r\nConnection: close\r\n\r\n{\"choices\":[{"
+	    "\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":"
+	    "\"second-address\"},\"finish_reason\":\"stop\"}]}";
+	struct sockaddr_in6 a = { .sin6_family = AF_INET6 };
+	socklen_t n = sizeof(a);
+	char url[64];
+	const char *settings[] = { url, "OPENAI_MODEL=m", NULL };
+	int l = socket(AF_INET6, SOCK_STREAM, 0), fd, up;
+	struct pollfd p = { l, POLLIN, 0 };
+
+	a.sin6_addr.s6_addr[15] = 1;
+	if (l < 0 || bind(l, (struct sockaddr *)&a, n) != 0 ||
+	    listen(l, 4) != 0 || getsockname(l, (struct sockaddr *)&a, &n)) {
+		t_skip("no IPv6 here: one address instead of two");
+		return;
+	}
+	fcntl(l, F_SETFD, FD_CLOEXEC);
+	snprintf(url, sizeof(url), "OPENAI_BASE_URL=http://localhost:%d/v1",
+	    ntohs(a.sin6_port));
+	if (!T(start(&proxy, binary, settings), "it starts"))
+		return;
+	fd = dial(proxy.port);
+	(void)send(fd, ask, sizeof(ask) - 1, MSG_NOSIGNAL);
+	up = poll(&p, 1, SLACK_MS) == 1 ? accept(l, NULL, NULL) : -1;
+	T(up >= 0, "the second address is tried when the first refuses");
+	if (up >= 0) {
+		(void)recv(up, text, sizeof(text), 0);
+		(void)send(up, reply, sizeof(reply) - 1, MSG_NOSIGNAL);
+		close(up);
+	}
+	(void)ended(fd, SLACK_MS);
+	T(strstr(text, "second-address") != NULL, "and its answer comes: %s",
+	    text);
+	close(fd);
+	close(l);
+	T(stop(&proxy, 0), "SIGTERM ends it");
+}
+
+static void test_process(void)
+{
+	static const char *const settings[] = { "LLM_BACKEND=demo", NULL };
+	char path[64];
+	FILE *f;
+	size_t n;
+
+	if (!T(start(&proxy, binary, settings) && healthy(), "it starts"))
+		return;
+	snprintf(path, sizeof(path), "/proc/%ld/limits", (long)proxy.pid);
+	f = fopen(path, "r");
+	n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+	text[n] = '\0';
+	if (f)
+		fclose(f);
+	T(strstr(text, "Max core file size        0  ") != NULL,
+	    "no core file: %s", text);
+	f = fopen(proxy.output, "r");
+	n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+	text[n] = '\0';
+	if (f)
+		fclose(f);
+	T((strstr(text, "running as root") != NULL) == (geteuid() == 0),
+	    "started as root it says so, else it doesn't: %s", text);
+	T(stop(&proxy, 0), "SIGTERM ends it");
+}
+
+int main(int argc, char **argv)
+{
+	binary = argc > 1 ? argv[1] : "build/claudecodex";
+	test_deadlines();
+	test_slots();
+	test_second_address();
+	/* Under an emulator it is the emulator that is looked at. */
+	if (!getenv("RUN")) {
+		test_descriptors();
+		test_process();
+	}
+	return t_done("limits");
+}
