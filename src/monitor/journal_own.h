@@ -5,7 +5,8 @@
  *	raw.c		exact bytes
  *	blob.c		contents by name; quick.c finds it without hashing
  *	writer.c	to the file; scribe.c is the child that writes it
- *	load.c		reads a file; restore.c puts its end into the ring
+ *	load.c		reads a file; restore.c puts its end into the ring, recall.c
+ *			knows conversations again by it
  *
  * SPDX-License-Identifier: MIT */
 #ifndef JOURNAL_OWN_H
