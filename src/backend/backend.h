@@ -47,12 +47,16 @@ enum {
 /* Results of refuse and decode, beside those of base.h. */
 enum {
 	CALL_DONE = 2,		/* the answer is complete */
-	CALL_RETRY = 3		/* encode again and send once more: something was
+	CALL_RETRY = 3,		/* encode again and send once more: something was
 				 * learned. Only while !answer.started */
+	CALL_NEXT = 4		/* of decode, never for CALL_MESSAGES: the answer
+				 * takes one more call, of the body it left;
+				 * arena and state stay */
 };
 
 /* One call to an upstream. The caller sets the first part, then
- *   encode, head, (send), begin, decode*,        for a 2xx
+ *   encode, head, (send), begin, decode*,        for a 2xx, and after
+ *                                                CALL_NEXT from head on
  *   encode, head, (send), refuse                 for anything else
  * with encode starting over after CALL_RETRY (attempt is then 1, the arena
  * where it was before the first encode, state zeroed). */

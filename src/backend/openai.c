@@ -370,9 +370,10 @@ static int configure(struct upstream *u, struct str profile, struct str list,
 	facts->flags = profiles[p];
 	if (read_flags(&facts->flags, list, f) != OK)
 		return E_FAULT;
-	if (facts->flags.exact_count && p != P_VLLM && p != P_LLAMACPP) {
+	if (facts->flags.exact_count && p != P_VLLM && p != P_LLAMACPP &&
+	    p != P_OPENAI && p != P_GEMINI) {
 		FAULT(f, 400, S("OPENAI_FLAGS: exact_count is there for the "
-		    "profiles vllm and llamacpp only"));
+		    "profiles openai, gemini, vllm and llamacpp only"));
 		return E_FAULT;
 	}
 	u->window = facts->flags.context;
@@ -573,23 +574,17 @@ struct str openai_find_kept(struct call *c, struct str tool_id)
 
 static void put_target(struct buf *b, const struct call *c)
 {
-	struct str root = c->up->base;
-
-	if (str_ends(root, S("/v1")))
-		root = str_head(root, root.n - S("/v1").n);
-	if (c->kind == CALL_MODELS) {
-		buf_put(b, c->up->base);
-		buf_put(b, S("/models"));
-	} else if (c->kind == CALL_MESSAGES) {
-		buf_put(b, c->up->base);
-		buf_put(b, S("/chat/completions"));
-	} else if (openai_flags(c)->profile == P_VLLM) {
-		buf_put(b, root);
-		buf_put(b, S("/tokenize"));
-	} else {
-		buf_put(b, root);
-		buf_put(b, S("/v1/messages/count_tokens"));
+	switch (c->kind) {
+	case CALL_COUNT:
+		openai_count_target(b, c);
+		return;
+	case CALL_MODELS:
+	case CALL_MESSAGES:
+		break;
 	}
+	buf_put(b, c->up->base);
+	buf_put(b, c->kind == CALL_MODELS ? S("/models") :
+	    S("/chat/completions"));
 }
 
 static int head(struct call *c)
@@ -609,7 +604,10 @@ static int head(struct call *c)
 		buf_put(&b, S("content-type: application/json\r\n"));
 	/* Never the client's own credential. */
 	if (c->up->key.n) {
-		buf_put(&b, S("authorization: Bearer "));
+		/* Gemini's native endpoint takes no key as a bearer's. */
+		buf_put(&b, c->kind == CALL_COUNT &&
+		    openai_flags(c)->profile == P_GEMINI ?
+		    S("x-goog-api-key: ") : S("authorization: Bearer "));
 		buf_put(&b, c->up->key);
 		buf_put(&b, S("\r\n"));
 	}

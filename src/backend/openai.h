@@ -11,6 +11,7 @@
  * openai_toolset.c  members of Anthropic's toolsets
  * openai_schema.c  JSON Schema as each provider wants it
  * openai_gemini.c  and as Gemini does
+ * openai_count.c   how many tokens that would be, by the upstream's count
  * openai_decode.c  chunks and whole answers -> events
  * openai_error.c   refusals -> faults, retries
  *
@@ -70,7 +71,7 @@ enum openai_param {
 	PARAM_EFFORT_NONE,	/* tools need reasoning_effort none (OA-61) */
 	PARAM_REASONING_SPACE,	/* empty reasoning_content refused (OA-62) */
 	PARAM_EMPTY_OBJECT,	/* empty nested object schema refused (OA-58) */
-	PARAM_EXACT_COUNT	/* the counting endpoint is not there */
+	PARAM_EXACT_COUNT	/* this model isn't counted there */
 };
 
 enum {
@@ -109,8 +110,21 @@ struct openai_kept {
 	uint32_t n;
 };
 
+/* How a count is asked for (OA-123..OA-125). */
+enum openai_count {
+	COUNT_NONE,		/* nobody is asked: the estimate counts */
+	COUNT_VLLM,		/* the chat body, tokenized */
+	COUNT_ANTHROPIC,	/* llama.cpp: the client's own body */
+	COUNT_TEMPLATE,		/* an older one: its prompt first, */
+	COUNT_PROMPT,		/* then that prompt's tokens */
+	COUNT_OPENAI,		/* in the Responses API's form */
+	COUNT_GEMINI		/* in generateContent's */
+};
+
 struct openai_facts {
 	struct openai_flags flags;
+	int count_lost;		/* ways of counting that aren't there: 1 is
+				 * COUNT_ANTHROPIC, 2 is all */
 	uint64_t clock;
 	struct openai_learned learned[LEARNED_MAX];
 	struct openai_learned unnamed;	/* for names too long to be kept */
@@ -137,6 +151,7 @@ struct openai_sent {
 	int64_t estimate;		/* c->estimate before OA-131's ratio; 0 when
 					 * images make it no measure */
 	int show_reasoning;		/* OA-64: 1 text, 0 not, 2 omitted */
+	enum openai_count count;	/* CALL_COUNT: how */
 	uint64_t sent_params;		/* bit per enum openai_param, sent */
 };
 
@@ -169,6 +184,15 @@ int openai_encode(struct call *c);
 int openai_decode(struct call *c, struct str *in, int end, int clean);
 int openai_begin(struct call *c, const struct http_head *h);
 int openai_refuse(struct call *c, const struct http_head *h, struct str body);
+/* openai_count.c. What encode wrote for the chat endpoint becomes what the
+ * counting one reads: OK, or E_NONE when nobody is asked. */
+int openai_count_body(struct call *c);
+void openai_count_target(struct buf *b, const struct call *c);
+/* CALL_DONE, CALL_NEXT or E_FAULT. */
+int openai_count_take(struct call *c, struct jv root);
+/* After a refusal: whether there is another way to ask. What was learned is
+ * kept: that the endpoint, or there the model, is missing. */
+int openai_count_gone(struct call *c, int status, struct str text);
 /* Reads an upstream's error value (any shape of OA-119) into c->fault, or
  * decides for a retry: E_FAULT, CALL_RETRY, CALL_DONE. status 0: mid-stream or
  * inside a 200. h may be NULL. */

@@ -447,33 +447,7 @@ static int decode_sse(struct call *c, struct str *in, int end, int clean)
 	return OK;
 }
 
-/* ---- lists and counts -------------------------------------------------- */
-
-static int take_count(struct call *c, const struct json *doc)
-{
-	static const struct str fields[] = {
-		{ "count", 5 }, { "input_tokens", 12 }, { "totalTokens", 11 }
-	};
-	struct jv root = json_root(doc), v;
-	int64_t window = json_int(json_get(root, S("max_model_len")), 0);
-	size_t i;
-
-	if (window > 0 && openai_state(c)->flags->profile == P_VLLM) {
-		openai_learned(c)->window = window;
-		openai_learned(c)->window_ms = c->now_ms;
-	}
-	for (i = 0; i < COUNT(fields); i++) {
-		v = json_get(root, fields[i]);
-		c->counted = json_int(v, -1);
-		if (c->counted >= 0)
-			return CALL_DONE;
-	}
-	v = json_get(root, S("tokens"));
-	if (json_type(v) != JSON_ARRAY)
-		return fail(c, 502, S("it returned no token count"));
-	c->counted = (int64_t)json_count(v);
-	return CALL_DONE;
-}
+/* ---- lists -------------------------------------------------- */
 
 static struct jstr model_id(struct jv v)
 {
@@ -567,7 +541,7 @@ static int decode_json(struct call *c, struct str *in, int end, int clean)
 		return fail_parse(c, &e, clean);
 	switch (c->kind) {
 	case CALL_COUNT:
-		return take_count(c, &doc);
+		return openai_count_take(c, json_root(&doc));
 	case CALL_MODELS:
 		return take_models(c, &doc);
 	case CALL_MESSAGES:
@@ -612,6 +586,9 @@ int openai_begin(struct call *c, const struct http_head *h)
 	struct openai_state *st = openai_state(c);
 	struct str type = http_field(h, S("content-type"));
 
+	/* After CALL_NEXT this isn't the first answer. */
+	st->over = OK;
+	st->mode = MODE_UNKNOWN;
 	st->flags = openai_flags(c);
 	if (str_istarts(type, S("text/html"))) {
 		FAULT(&c->fault, 502, S("upstream "), c->up->name, S(" answers "

@@ -492,13 +492,6 @@ static int answer_empty(struct call *c)
 	return CALL_DONE;
 }
 
-/* The services that count for us (OA-123, OA-124). */
-static int can_count(struct call *c)
-{
-	return openai_flags(c)->exact_count &&
-	    !openai_refused(c, PARAM_EXACT_COUNT);
-}
-
 static int finish(struct enc *e, size_t max_at)
 {
 	struct call *c = e->c;
@@ -516,14 +509,7 @@ static int finish(struct enc *e, size_t max_at)
 	c->nbody = 1;
 	if (c->kind == CALL_MESSAGES)
 		return e->req->max_tokens == 0 ? answer_empty(c) : OK;
-	if (!can_count(c)) {
-		c->nbody = 0;
-		return E_NONE;
-	}
-	/* llama.cpp reads Anthropic's own form. */
-	if (e->flags->profile == P_LLAMACPP)
-		c->body[0] = e->req->body;
-	return OK;
+	return openai_count_body(c);
 }
 
 int openai_encode(struct call *c)

@@ -624,11 +624,10 @@ int openai_refuse(struct call *c, const struct http_head *h, struct str body)
 		    json_type(inner) == JSON_STRING)
 			error = inner;
 	}
-	/* A service without the counting endpoint isn't asked again. */
-	if (c->kind == CALL_COUNT && (h->status == 404 || h->status == 405 ||
-	    h->status == 501))
-		openai_learned(c)->refused |= UINT32_C(1) << PARAM_EXACT_COUNT;
-	r = openai_error(c, h->status, h, error, body);
+	if (c->kind == CALL_COUNT && openai_count_gone(c, h->status, body))
+		r = CALL_RETRY;
+	else
+		r = openai_error(c, h->status, h, error, body);
 	c->a->cur = before;
 	return r;
 }

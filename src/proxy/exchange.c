@@ -21,7 +21,8 @@ enum {
 				 * have read the prompt, and Claude Code gives
 				 * up after six minutes without one */
 	PING_EVERY = 10000,	/* ms without a byte for the client */
-	COUNT_MAX = 2000,	/* ms for an upstream's own token count */
+	COUNT_MAX = 2000,	/* ms for an upstream's own token count, from
+				 * the request on */
 	MODELS_MAX = 4000,	/* ms for an upstream's list of models */
 	WAIT_MAX = 5000,	/* ms for a free upstream slot */
 	SIGN_MAX = CREDENTIALS_DEADLINE_MS + 5000,	/* ms for credentials */
@@ -474,12 +475,20 @@ static int sign_in(struct proxy *p, struct client *c)
 	if (r != E_MORE)
 		return r;
 	if (x->stage != X_SIGN)
-		x->deadline = p->now + (x->call.kind == CALL_COUNT ? COUNT_MAX :
-		    x->call.kind == CALL_MODELS ? MODELS_MAX : SIGN_MAX);
+		x->deadline = x->by != LOOP_NEVER ? x->by : p->now + SIGN_MAX;
 	x->stage = X_SIGN;
 	/* A process that hangs is no reason to count nothing. */
 	return x->call.kind != CALL_MESSAGES && p->now >= x->deadline ? OK :
 	    E_MORE;
+}
+
+static void set_out(struct proxy *p, struct client *c)
+{
+	struct exchange *x = &c->x;
+
+	x->total = x->call.head.n + body_size(&x->call);
+	record_sent(x);
+	begin_conn(p, c, 0);
 }
 
 /* Encodes and sets out; again after CALL_RETRY. */
@@ -488,7 +497,6 @@ static void launch(struct proxy *p, struct client *c)
 	struct exchange *x = &c->x;
 	struct call *call = &x->call;
 	const struct backend *b = call->up->backend;
-	size_t i;
 	int r;
 
 	c->a = x->before;
@@ -525,11 +533,7 @@ static void launch(struct proxy *p, struct client *c)
 		x->stage = X_LOCAL;
 		x->local_at = p->now;
 	} else {
-		x->total = call->head.n;
-		for (i = 0; i < call->nbody; i++)
-			x->total += call->body[i].n;
-		record_sent(x);
-		begin_conn(p, c, 0);
+		set_out(p, c);
 	}
 }
 
@@ -581,6 +585,9 @@ void exchange_start(struct proxy *p, struct client *c, enum call_kind kind)
 		return;
 	}
 	x->before = c->a;
+	x->by = kind == CALL_MODELS ? p->now + MODELS_MAX :
+	    kind == CALL_COUNT && !d.up->backend->passthrough ?
+	    p->now + COUNT_MAX : LOOP_NEVER;
 	launch(p, c);
 }
 
@@ -607,6 +614,22 @@ static void retry(struct proxy *p, struct client *c)
 	x->rec.attempts++;
 	x->content_done = x->clean = 0;
 	launch(p, c);
+}
+
+/* The answer needs one more call, whose body decode has left. */
+static void follow(struct proxy *p, struct client *c)
+{
+	struct exchange *x = &c->x;
+
+	drop_conn(p, c);
+	x->content_done = x->clean = 0;
+	if (x->call.up->backend->head(&x->call) == OK) {
+		set_out(p, c);
+		return;
+	}
+	FAULT(&x->call.fault, 413, S("the request does not fit the proxy's "
+	    "memory for one request (MAX_BODY)"));
+	fail(p, c);
 }
 
 /* ---- the upstream side ------------------------------------------------ */
@@ -666,9 +689,7 @@ static void send_more(struct proxy *p, struct client *c)
 	if (x->sent == x->total && conn_flushed(x->conn)) {
 		x->stage = X_HEAD;
 		x->rec.sent = loop_now();
-		x->deadline = p->now + (x->call.kind == CALL_COUNT ? COUNT_MAX :
-		    x->call.kind == CALL_MODELS ? MODELS_MAX :
-		    p->config->first_byte_ms);
+		x->deadline = p->now + p->config->first_byte_ms;
 		if (x->call.kind == CALL_MESSAGES && x->req.stream &&
 		    !x->call.up->backend->passthrough)
 			x->commit_at = p->now + p->config->first_byte_ms /
@@ -1050,6 +1071,9 @@ static void decode(struct proxy *p, struct client *c)
 	case CALL_RETRY:
 		retry(p, c);
 		return;
+	case CALL_NEXT:
+		follow(p, c);
+		return;
 	case E_FULL:
 		FAULT(&call->fault, 502,
 		    S("the answer is larger than the proxy's memory"));
@@ -1144,6 +1168,26 @@ static void expire(struct proxy *p, struct client *c)
 	fail(p, c);
 }
 
+/* Nobody waits long for what has an answer to fall back on, whatever it is
+ * that takes its time. A look-up of credentials ends by itself. */
+static int overdue(const struct proxy *p, const struct exchange *x)
+{
+	switch (x->stage) {
+	case X_NONE:
+	case X_LOCAL:
+	case X_SIGN:
+		return 0;
+	case X_WAIT:
+	case X_CONNECT:
+	case X_SEND:
+	case X_HEAD:
+	case X_REFUSED:
+	case X_BODY:
+		break;
+	}
+	return p->now >= x->by && !x->committed;
+}
+
 static void tend_client(struct proxy *p, struct client *c)
 {
 	struct exchange *x = &c->x;
@@ -1215,9 +1259,14 @@ void exchange_turn(struct proxy *p, struct client *c)
 	/* While we don't read, silence is ours, not the upstream's. */
 	if (backlog(c) > OUT_HIGH)
 		x->deadline = p->now + p->config->idle_ms;
-	if (x->stage != X_NONE && x->stage != X_LOCAL &&
-	    x->stage != X_CONNECT && p->now >= x->deadline)
+	if (overdue(p, x)) {
+		FAULT(&x->call.fault, 504, S("upstream "), x->call.up->name,
+		    S(" did not answer in time"));
+		fail(p, c);
+	} else if (x->stage != X_NONE && x->stage != X_LOCAL &&
+	    x->stage != X_CONNECT && p->now >= x->deadline) {
 		expire(p, c);
+	}
 	if (x->stage == X_BODY && x->tail_at && p->now >= x->tail_at &&
 	    !x->call.up->backend->passthrough)
 		decode(p, c);
@@ -1274,6 +1323,8 @@ int64_t exchange_deadline(const struct client *c)
 			at = x->tail_at;
 		break;
 	}
+	if (x->by < at && !x->committed && x->stage != X_LOCAL)
+		at = x->by;
 	if (backlog(c) > OUT_HIGH)
 		return LOOP_NEVER;	/* the client's write deadline holds */
 	if (x->commit_at && x->commit_at < at)

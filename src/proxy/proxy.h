@@ -224,6 +224,8 @@ struct exchange {
 	struct fold fold;
 	size_t chunk;		/* where the open chunk's size goes; 0: none */
 	int64_t deadline;	/* of the stage */
+	int64_t by;		/* of the whole, for what has an answer to fall
+				 * back on; LOOP_NEVER */
 	int64_t commit_at;	/* 0: no */
 	int64_t local_at;	/* when X_LOCAL or X_WAIT goes on */
 	int64_t tail_at;	/* 0: no */

@@ -371,6 +371,71 @@ await scenario('sdk: count_tokens, exact at vLLM and estimated elsewhere', async
 	assert.equal(s.up.chats.length, 0);
 });
 
+/* All that a count has to carry into another form. */
+const COUNTED = { model: BASE.model, system: 'You keep a lighthouse.', tools: TOOLS,
+	messages: [{ role: 'user', content: [{ type: 'text', text: 'Look.' },
+		{ type: 'image', source: { type: 'base64', media_type: 'image/png', data: PIXEL } }] },
+	{ role: 'assistant', content: [{ type: 'text', text: 'So.' },
+		{ type: 'tool_use', id: 'a', name: 'lamp', input: { n: 1, note: '"\\\n' } },
+		{ type: 'tool_use', id: 'b', name: 'camera', input: {} }] },
+	{ role: 'user', content: [{ type: 'tool_result', tool_use_id: 'b', content: text(5, 300) },
+		{ type: 'tool_result', tool_use_id: 'a', content: 'on', is_error: true },
+		{ type: 'text', text: 'Go on.' }] }] };
+
+async function counting(s, shape, options = {}) {
+	await s.upstream({ shape, model: () => ({ text: 'x' }), ...options });
+	const px = await s.proxy({ OPENAI_API_KEY: s.up.key, OPENAI_MODEL: 'some-model',
+		OPENAI_BASE_URL: shape === 'gemini' ?
+			s.up.base.replace(/v1$/, 'v1beta/openai') : s.up.base,
+		OPENAI_PROFILE: shape.replace('-old', ''), OPENAI_FLAGS: 'exact_count=1' });
+
+	return async () => (await client(px).messages.countTokens(COUNTED)).input_tokens;
+}
+
+await scenario('sdk: OA-124, OA-125: counted in each service\'s own form', async (s) => {
+	for (const [shape, want] of [['openai', 2222], ['gemini', 3333], ['llamacpp', 1003]]) {
+		const ask = await counting(s, shape);
+
+		assert.equal(await ask(), want, shape);
+		assert.deepEqual(s.up.refusals, []);
+		assert.equal(s.up.requests.length, 1);
+		await s.px.stop();
+	}
+});
+
+await scenario('sdk: OA-124: an older llama.cpp is asked in two steps, once learnt', async (s) => {
+	const ask = await counting(s, 'llamacpp-old');
+	const n = await ask();
+
+	assert.equal(n, Math.ceil(s.up.prompt.length / 4), 'tokens of the prompt');
+	assert.equal(await ask(), n);
+	assert.deepEqual(s.up.requests.map((r) => r.path), ['/v1/messages/count_tokens',
+		'/apply-template', '/tokenize', '/apply-template', '/tokenize']);
+});
+
+await scenario('sdk: OA-126: no count is ever an error, nor long', async (s) => {
+	const guess = { low: 100, high: 4000 };
+	const cases = { 'a 404': { status: 404 }, 'a 500': { status: 500 },
+		nonsense: { status: 200, body: { tokens: 'many' } }, 'a reset': { reset: true },
+		silence: { late: 4000 } };
+
+	for (const shape of ['openai', 'gemini', 'llamacpp', 'llamacpp-old'])
+		for (const [what, fault] of Object.entries(cases)) {
+			const ask = await counting(s, shape, { counting: fault });
+			const at = Date.now();
+			const n = await ask();
+
+			assert.ok(n > guess.low && n < guess.high, `${shape}, ${what}: ${n}`);
+			assert.ok(Date.now() - at < 3500, `${shape}, ${what}`);
+			const asked = s.up.requests.length;
+			if (fault.status === 404) {
+				await ask();
+				assert.equal(s.up.requests.length, asked, `${shape}: asked again`);
+			}
+			await s.px.stop();
+		}
+});
+
 await scenario('sdk: models', async (s) => {
 	const px = await pair(s, 'openai', () => ({ text: 'x' }));
 	const c = client(px);

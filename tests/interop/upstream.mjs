@@ -10,14 +10,16 @@
 // `fail` is a failure instead: { status, headers, body } or { reset } before
 // the answer, { cut: n } or { error: n } after n chunks of it. `usage` is laid
 // over the usual one; `late` is the time to the head, `wait` to the first
-// chunk, `pause` one before chunk `at`. Every request is kept in .requests, with
-// the bytes of both ways and when each word was said; one JSON line each, in the
-// file.
+// chunk, `pause` one before chunk `at`. Counting tokens (counting.mjs) is no
+// matter of the model's: `counting` makes it { late, reset, status, body }.
+// Every request is kept in .requests, with the bytes of both ways and when each
+// word was said; one JSON line each, in the file.
 //
 // SPDX-License-Identifier: MIT
 import { appendFileSync } from 'node:fs';
 import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { count } from './counting.mjs';
 import { errorBody, refuse } from './strict.mjs';
 
 let serial = 0;
@@ -147,8 +149,8 @@ class Style {
 
 export class Upstream {
 	constructor({ shape, model, key = '', file = null, window = 0,
-	    most = 128000 }) {
-		Object.assign(this, { shape, model, key, file, window, most });
+	    most = 128000, counting = null }) {
+		Object.assign(this, { shape, model, key, file, window, most, counting });
 		/* { path, headers, body, status, refusal, usage (as sent) } */
 		this.requests = [];
 		this.closed = [];	/* times when the peer left mid-answer */
@@ -217,15 +219,27 @@ export class Upstream {
 	async answer(req, res, path, entry) {
 		const { body } = entry;
 
-		if (this.key && req.headers.authorization !== `Bearer ${this.key}`)
+		const native = /:countTokens$/.test(path);
+
+		if (this.key && (native ? req.headers['x-goog-api-key'] !== this.key :
+		    req.headers.authorization !== `Bearer ${this.key}`))
 			return this.refuse(res, entry, 401, 'Incorrect API key provided.', null, 'invalid_api_key');
 		if (path === '/v1/models')
 			return this.json(res, 200, { object: 'list', data: [
 				{ id: 'model-a', object: 'model' },
 				{ id: 'model-b', object: 'model' }] });
-		if (path === '/tokenize' && this.shape === 'vllm')
-			return this.json(res, 200, { count: 4321,
-				max_model_len: this.window || 262144 });
+		const counted = req.method === 'POST' && count(this, path, body);
+		if (counted) {
+			await sleep(this.counting?.late ?? 0);
+			if (this.counting?.reset)
+				return req.socket.resetAndDestroy();
+			if (this.counting?.status)
+				return this.json(res, this.counting.status,
+					this.counting.body ?? {});
+			return counted.refusal ? this.refuse(res, entry,
+				counted.status, counted.refusal) :
+				this.json(res, counted.status, counted.body);
+		}
 		if (path !== '/v1/chat/completions' || req.method !== 'POST')
 			return this.refuse(res, entry, 404, `no route ${req.method} ${req.url}`);
 		if (req.headers['content-type'] !== 'application/json')

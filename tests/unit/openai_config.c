@@ -138,7 +138,7 @@ static void test_flags(void)
 	bad_flags("extra_body={\"a\":1}x,top_k=1", "JSON object");
 	bad_flags("extra_body=[1]", "JSON object");
 	bad_flags("extra_body=", "JSON object");
-	bad_flags("exact_count=1", "vllm and llamacpp");
+	bad_flags("exact_count=1", "gemini, vllm and llamacpp");
 }
 
 /* Every flag takes each of its values, and changes what it names. */
@@ -268,6 +268,9 @@ static void test_kept(void)
 static char head_room[4096];
 static struct arena a;
 
+static struct openai_state state;
+static struct str head_model;
+
 static void heads(enum call_kind kind, const char *profile, const char *base,
 	const char *line)
 {
@@ -276,6 +279,8 @@ static void heads(enum call_kind kind, const char *profile, const char *base,
 	configured("h", 1, 0, profile, "");
 	up.base = str_of(base);
 	c.kind = kind;
+	c.state = &state;
+	c.model = head_model;
 	a = (struct arena){ head_room, head_room + sizeof head_room };
 	c.a = &a;
 	T_INT(head(&c), OK, "head");
@@ -303,10 +308,30 @@ static void test_heads(void)
 	    "OA-1 a stream");
 	heads(CALL_MODELS, "generic", "/v1", "GET /v1/models");
 	T(str_find(c.head, S("content-")) == c.head.n, "OA-1 GET: no body");
+	state.sent.count = COUNT_VLLM;
 	heads(CALL_COUNT, "vllm", "/v1", "POST /tokenize");
 	heads(CALL_COUNT, "vllm", "/a/v1", "POST /a/tokenize");
+	state.sent.count = COUNT_ANTHROPIC;
 	heads(CALL_COUNT, "llamacpp", "/v1", "POST /v1/messages/count_tokens");
 	heads(CALL_COUNT, "llamacpp", "", "POST /v1/messages/count_tokens");
+	state.sent.count = COUNT_TEMPLATE;
+	heads(CALL_COUNT, "llamacpp", "/v1", "POST /apply-template");
+	state.sent.count = COUNT_PROMPT;
+	heads(CALL_COUNT, "llamacpp", "/v1", "POST /tokenize");
+	state.sent.count = COUNT_OPENAI;
+	heads(CALL_COUNT, "openai", "/v1", "POST /v1/responses/input_tokens");
+	T(str_find(c.head, S("authorization: Bearer k\r\n")) < c.head.n,
+	    "OA-125 with the key");
+	state.sent.count = COUNT_GEMINI;
+	head_model = S("a b\r\n");
+	heads(CALL_COUNT, "gemini", "/v1beta/openai",
+	    "POST /v1beta/models/a%20b%0D%0A:countTokens");
+	T(str_find(c.head, S("x-goog-api-key: k\r\n")) < c.head.n &&
+	    str_find(c.head, S("authorization")) == c.head.n,
+	    "OA-125 the native endpoint's way to show it");
+	head_model = S("models/g");
+	heads(CALL_COUNT, "gemini", "/v1beta",
+	    "POST /v1beta/models/g:countTokens");
 	a = (struct arena){ head_room, head_room + 40 };
 	T_INT(head(&c), E_FULL, "no room");
 }

@@ -1069,6 +1069,16 @@ static int list(enum call_kind kind, const char *json)
 	return world_feed(&w, str_of(json), room, 0, 1);
 }
 
+static void template(const char *json, int want)
+{
+	world_init(&w);
+	w.c.kind = CALL_COUNT;
+	w.sent.count = COUNT_TEMPLATE;
+	world_call(&w);
+	T_INT(world_feed(&w, str_of(json), room, 0, 1), want, "OA-124 %s",
+		json);
+}
+
 static void counts_and_models(void)
 {
 	T(list(CALL_COUNT, "{\"count\":12,\"max_model_len\":9}") == CALL_DONE &&
@@ -1087,6 +1097,16 @@ static void counts_and_models(void)
 	T(list(CALL_COUNT, "{\"tokens\":[1,2,3]}") == CALL_DONE &&
 		w.c.counted == 3, "OA-124 older servers");
 	T(list(CALL_COUNT, "{}") == E_FAULT, "OA-126 no count is a failure");
+	template("{\"prompt\":\"<s>a\\n\\\"b\\\"\"}", CALL_NEXT);
+	T_STR(w.c.body[0], S("{\"content\":\"<s>a\\n\\\"b\\\"\","
+		"\"add_special\":true,\"parse_special\":true}"),
+		"OA-124 the prompt goes on");
+	T_INT(openai_state(&w.c)->sent.count, COUNT_PROMPT, "OA-124 to /tokenize");
+	T_INT(backend_openai.begin(&w.c, &w.head), OK, "OA-124 the next answer");
+	T(world_feed(&w, S("{\"tokens\":[1,22,333,4]}"), room, 0, 1) ==
+		CALL_DONE && w.c.counted == 4, "OA-124 counted at last");
+	template("{\"prompt\":7}", E_FAULT);
+	template("{}", E_FAULT);
 	T(list(CALL_MODELS, "{\"object\":\"list\",\"data\":[{\"id\":\"a\"},{"
 		"\"id\":\"b\\/c\"},{}]}") == CALL_DONE && w.c.nmodels == 2,
 		"models");

@@ -1231,6 +1231,80 @@ static void test_count(void)
 	T_INT(code, E_NONE, "OA-126 a 404 disables it");
 	serve("llamacpp", "", "qwen");
 	T_STR(encode_kind(body, CALL_COUNT), body, "OA-124 as it came");
+	facts.count_lost = 1;
+	T_STR(encode_kind(body, CALL_COUNT), quoted(want_room,
+	    sizeof want_room, "{'model':'qwen','messages':[{'role':'user',"
+	    "'content':'Hello, world!'}]}"), "OA-124 older servers' template");
+	T_INT(openai_state(&c)->sent.count, COUNT_TEMPLATE, "OA-124 older");
+	facts.count_lost = 2;
+	encode_kind(body, CALL_COUNT);
+	T_INT(code, E_NONE, "OA-124 none of the ways is there");
+}
+
+static struct str counted(const char *profile, const char *model,
+	const char *fields)
+{
+	static char body[1 << 16], all[1 << 16];
+
+	serve(profile, "exact_count=1", model);
+	snprintf(all, sizeof all, "{'model':'m',%s}", fields);
+	return encode_kind(quoted(body, sizeof body, all), CALL_COUNT);
+}
+
+#define COUNTED(profile, model, fields, want, ...) \
+	T_STR(counted(profile, model, fields), quoted(want_room, \
+	    sizeof want_room, want), __VA_ARGS__)
+
+/* A conversation with all that a count has to carry over. */
+#define ALL_KINDS "'system':'S','tools':[{'name':'f','description':'d'," \
+	"'input_schema':{'type':'object','properties':{}}}]," \
+	"'messages':[" UB(TEXT("look") "," IMAGE("image/png", PNG)) "," \
+	AB(TEXT("so") "," USE("i") "," USE("j")) "," \
+	UB(RESULT("j", "two") "," RESULT("i", "o\\nne") "," TEXT("go")) "]"
+
+static void test_count_native(void)
+{
+	serve("openai", "", "gpt-5");
+	encode(HI);
+	encode_kind(quoted(text, sizeof text, "{'model':'m','messages':["
+	    U("hi") "]}"), CALL_COUNT);
+	T_INT(code, E_NONE, "OA-125 only when asked for");
+	COUNTED("openai", "gpt-5", ALL_KINDS, "{'model':'gpt-5','input':["
+	    "{'role':'developer','content':'S'},"
+	    "{'role':'user','content':[{'type':'input_text','text':'look'},"
+	    "{'type':'input_image','image_url':'data:image/png;base64," PNG
+	    "'}]},{'role':'assistant','content':'so'},"
+	    "{'type':'function_call','call_id':'i','name':'f',"
+	    "'arguments':'{}'},{'type':'function_call','call_id':'j',"
+	    "'name':'f','arguments':'{}'},{'type':'function_call_output',"
+	    "'call_id':'i','output':'o\\nne'},{'type':"
+	    "'function_call_output','call_id':'j','output':'two'},"
+	    "{'role':'user','content':'go'}],'tools':[{'type':'function',"
+	    "'name':'f','description':'d','parameters':{'type':'object',"
+	    "'properties':{}},'strict':false}]}", "OA-125 openai");
+	COUNTED("gemini", "gemini-3-pro", ALL_KINDS,
+	    "{'generateContentRequest':{'model':'models/gemini-3-pro',"
+	    "'systemInstruction':{'parts':[{'text':'S'}]},'contents':["
+	    "{'role':'user','parts':[{'text':'look'},{'inlineData':"
+	    "{'mimeType':'image/png','data':'" PNG "'}}]},"
+	    "{'role':'model','parts':[{'text':'so'},{'functionCall':"
+	    "{'name':'f','args':{}},'thoughtSignature':"
+	    "'skip_thought_signature_validator'},{'functionCall':"
+	    "{'name':'f','args':{}}}]},{'role':'user','parts':["
+	    "{'functionResponse':{'name':'f','response':{'output':"
+	    "'o\\nne'}}},{'functionResponse':{'name':'f','response':"
+	    "{'output':'two'}}},{'text':'go'}]}],'tools':["
+	    "{'functionDeclarations':[{'name':'f','description':'d',"
+	    "'parameters':{'type':'object','properties':{}}}]}]}}",
+	    "OA-125 gemini");
+	COUNTED("gemini", "models/g", "'messages':[" U("hi") "]",
+	    "{'generateContentRequest':{'model':'models/g','contents':["
+	    "{'role':'user','parts':[{'text':'hi'}]}]}}",
+	    "OA-125 gemini, nothing else");
+	counted("gemini", "g", "'messages':[" UB("{'type':'image','source':"
+	    "{'type':'url','url':'https://h/i.png'}}") "]");
+	T_INT(code, E_NONE, "OA-125 a link is estimated");
+	T(c.estimate > 1600, "OA-125 %d", (int)c.estimate);
 }
 
 /* A long text of many kinds, so that its sample differs from its whole. */
@@ -1415,6 +1489,7 @@ int main(void)
 	test_tool_changes();
 	test_learned();
 	test_count();
+	test_count_native();
 	test_ratio();
 	test_estimate();
 	test_arena();

@@ -353,8 +353,33 @@ static void counting(void)
 	w.c.kind = CALL_COUNT;
 	world_call(&w);
 	refused(404, "Not Found");
-	T(openai_refused(&w.c, PARAM_EXACT_COUNT),
+	T_INT(w.facts.count_lost, 2,
 		"OA-126 a service without counting isn't asked again");
+	world_init(&w);
+	w.flags->profile = P_LLAMACPP;
+	w.flags->exact_count = 1;
+	w.c.kind = CALL_COUNT;
+	w.sent.count = COUNT_ANTHROPIC;
+	world_call(&w);
+	T_STR(refused(404, "File Not Found"), S("retry"),
+		"OA-124 an older server is asked the other way");
+	T_INT(w.facts.count_lost, 1, "OA-124 learnt");
+	w.sent.count = COUNT_TEMPLATE;
+	world_call(&w);
+	T(str_starts(refused(404, "File Not Found"), S("!404 ")),
+		"OA-124 there is no third");
+	T_INT(w.facts.count_lost, 2, "OA-124 learnt as well");
+	w.sent.count = COUNT_ANTHROPIC;
+	world_call(&w);
+	refused(404, "File Not Found");
+	T_INT(w.facts.count_lost, 2, "OA-124 a late answer unlearns nothing");
+	world_init(&w);
+	w.c.kind = CALL_COUNT;
+	world_call(&w);
+	w.c.model = S("qwen");
+	refused(404, "The model `qwen` does not exist.");
+	T(w.facts.count_lost == 0 && openai_refused(&w.c, PARAM_EXACT_COUNT),
+		"OA-126 a model that isn't there says nothing of others");
 	world_init(&w);
 	w.c.kind = CALL_COUNT;
 	world_call(&w);
