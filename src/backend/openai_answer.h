@@ -25,7 +25,8 @@ enum {
 	CALLS_MAX = 512,	/* one answer; each is looked up linearly */
 	BAD_CHUNKS_MAX = 3,	/* in a row that aren't JSON (OA-74) */
 	TRAIL_MS = 2000,	/* for usage after the finish (OA-78) */
-	TAG_MAX = 11		/* the longest think tag: </thinking> */
+	TAG_MAX = 11,		/* the longest think tag: </thinking> */
+	CALL_MARK = 16		/* of a call written as text, the longest */
 };
 
 /* Escaped text kept in pieces. A piece is never divided, so no escape is. */
@@ -155,6 +156,9 @@ struct openai_state {
 	struct rope refusal;
 	struct rope maybe_call;	/* text that may be a call (OA-109) */
 	int plain;		/* it isn't */
+	unsigned char nmark;	/* bytes of a mark of such text, matched so far */
+	unsigned char wrote_call;	/* one stood in the text */
+	char mark[CALL_MARK];
 	int have_usage;
 	struct usage usage;
 	uint64_t estimate;	/* of the output, in hundredths of a token */

@@ -76,6 +76,47 @@ static void maybe_call_give(struct call *c)
 	rope_clear(&st->maybe_call);
 }
 
+/* How models write a call that their server doesn't take for one: Hermes and
+ * Qwen, Llama, Mistral, DeepSeek, and bare JSON. Escaped, as it arrives. */
+static const struct str marks[] = {
+	{ "<tool_call>", 11 }, { "<function=", 10 }, { "<invoke name", 12 },
+	{ "<|python_tag|>", 14 }, { "<|tool_call", 11 },
+	{ "[TOOL_CALLS]", 12 }, { "<\xef\xbd\x9c" "DSML", 8 },
+	{ "<\xef\xbd\x9c" "tool", 8 }, { "{\\\"name\\\":", 10 }
+};
+
+/* Whether what was matched so far is a mark, or may become one. */
+static int mark_seen(struct openai_state *st)
+{
+	struct str s = { st->mark, st->nmark };
+	int may = 0;
+	size_t i;
+
+	for (i = 0; i < COUNT(marks); i++) {
+		if (str_eq(s, marks[i]))
+			return 1;
+		may |= str_starts(marks[i], s);
+	}
+	if (!may)
+		st->nmark = 0;
+	return 0;
+}
+
+/* It is only said: taking it as a call is its owner's choice (OA-109). */
+static void look_for_call(struct openai_state *st, struct str s)
+{
+	size_t i;
+
+	for (i = 0; i < s.n && !st->wrote_call; i++) {
+		if (s.p[i] == '<' || s.p[i] == '[' || s.p[i] == '{')
+			st->nmark = 0;
+		else if (!st->nmark)
+			continue;
+		st->mark[st->nmark++] = s.p[i];
+		st->wrote_call = (unsigned char)mark_seen(st);
+	}
+}
+
 static void content_in(struct call *c, struct jstr piece)
 {
 	struct openai_state *st = openai_state(c);
@@ -83,6 +124,8 @@ static void content_in(struct call *c, struct jstr piece)
 	size_t at = 0;
 	uint32_t ch;
 
+	if (st->sent.nnames)
+		look_for_call(st, piece.raw);
 	if (!st->flags->text_calls || !st->sent.nnames || st->plain ||
 	    st->slots) {
 		text_content(c, piece);
@@ -106,6 +149,16 @@ static void content_in(struct call *c, struct jstr piece)
 	text_content(c, piece);
 }
 
+static void note_written_call(struct call *c)
+{
+	struct openai_state *st = openai_state(c);
+
+	if (st->wrote_call && !st->slots)
+		note(c->notes, NOTE_CHANGED, S("content"), S("the model wrote "
+		    "a tool call as text, which is passed on as text (see "
+		    "text_calls in OPENAI_FLAGS)"));
+}
+
 void chunk_maybe_call(struct call *c)
 {
 	struct openai_state *st = openai_state(c);
@@ -114,8 +167,10 @@ void chunk_maybe_call(struct call *c)
 	struct json doc;
 	struct jstr name;
 
-	if (st->maybe_call.n == 0)
+	if (st->maybe_call.n == 0) {
+		note_written_call(c);
 		return;
+	}
 	text = rope_flat(c->a, &st->maybe_call);
 	if (text.p)
 		text = str_trim(json_text(c->a, (struct jstr){ text }));
@@ -133,6 +188,7 @@ void chunk_maybe_call(struct call *c)
 		}
 	}
 	c->a->cur = before;
+	note_written_call(c);
 	maybe_call_give(c);
 }
 

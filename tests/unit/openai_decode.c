@@ -903,6 +903,57 @@ static void google(void)
 	"\"message\":" message ",\"finish_reason\":\"" finish "\"}],\"usage\":{" \
 	"\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":15}}"
 
+/* FN-41: a call written as text stays text unless its owner wants otherwise, but
+ * it is said. */
+static void written_calls(void)
+{
+	static const char *const marks[] = {
+		"<tool_call>\\n{}", "<function=lamp>", "<invoke name=\\\"lamp\\\"",
+		"<|python_tag|>", "<|tool_call|>", "[TOOL_CALLS][{",
+		"<\xef\xbd\x9c" "DSML\xef\xbd\x9c", "<\xef\xbd\x9c" "tool",
+		"{\\\"name\\\": \\\"lamp\\\"", "<<[{<tool_call>"
+	};
+	static const char *const others[] = {
+		"<tool>", "a < b", "[TOOL", "{\\\"names\\\":1}", "<tool call>"
+	};
+	char lines[200], want[200];
+	size_t i, k, cut;
+
+	for (i = 0; i < COUNT(marks); i++) {
+		/* In two pieces, cut anywhere. */
+		for (cut = 1; cut < 4; cut++) {
+			k = strlen(marks[i]) * cut / 4;
+			/* Not inside an escape or a character. */
+			while (marks[i][k - 1] == '\\' ||
+			    (marks[i][k] & 0xc0) == 0x80)
+				k--;
+			snprintf(lines, sizeof lines, "c Let me %.*s\nc %s\n"
+			    END, (int)k, marks[i], marks[i] + k);
+			world_init(&w);
+			w.merge = 1;
+			snprintf(want, sizeof want, "T{Let me %s}" OUT,
+			    marks[i]);
+			stream("FN-41 text", lines, want);
+			T_INT(w.notes.n, 1, "FN-41 %s is told", marks[i]);
+		}
+	}
+	for (i = 0; i < COUNT(others); i++) {
+		snprintf(lines, sizeof lines, "c %s\n" END, others[i]);
+		snprintf(want, sizeof want, "T{%s}" OUT, others[i]);
+		stream("FN-41 text", lines, want);
+		T_INT(w.notes.n, 0, "FN-41 %s is none", others[i]);
+	}
+	stream("FN-41 a real call as well", "c <tool_call>\n"
+		CALL(0, "c1", "lamp", "{}") END,
+		"T{<tool_call>} C{c1 lamp {}}" USED);
+	T_INT(w.notes.n, 0, "FN-41 then the call is what counts");
+	w.sent.nnames = 0;
+	stream("FN-41 without tools", "c <tool_call>\n" END,
+		"T{<tool_call>}" OUT);
+	T_INT(w.notes.n, 0, "FN-41 nothing could be called");
+	world_init(&w);
+}
+
 static void whole_answers(void)
 {
 	world_init(&w);
@@ -961,8 +1012,9 @@ static void whole_answers(void)
 		WHOLE("{\"content\":\"a\"}", "stop")), 1, "T{a}" OUT);
 	play("cut inside", S("{\"choices\":["), 0, "!502 api_error upstream "
 		"local: it closed the connection inside its answer");
+	written_calls();
 	w.flags->text_calls = 1;
-	whole("OA-109 a call as text", WHOLE("{\"content\":\" {\\\"name\\\": "
+	whole("OA-109 FN-41 a call as text", WHOLE("{\"content\":\" {\\\"name\\\": "
 		"\\\"lamp\\\", \\\"arguments\\\": {\\\"n\\\": 1}}\"}", "stop"),
 		"C{# lamp {\\\"n\\\":1}}" USED);
 	stream("OA-109 in a stream", "c <tool_\nc call>\\n{\\\"name\\\":\n"
@@ -972,6 +1024,7 @@ static void whole_answers(void)
 		"c \\\"arguments\\\":{}}\n" END,
 		"T{{\\\"name\\\":\\\"x\\\",\\\"arguments\\\":{}}}" OUT);
 	stream("OA-109 plain text", "c  a\nc {}\n" END, "T{ a|{}}" OUT);
+	T_INT(w.notes.n, 0, "OA-109 and nothing to say");
 }
 
 /* What is rarely sent, but has been. */
