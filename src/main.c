@@ -206,6 +206,7 @@ static void open_monitor(struct proxy *p)
 	o.prices_file = p->config->prices_file;
 	o.spend_session = p->config->spend_session;
 	o.spend_hour = p->config->spend_hour;
+	o.spend_day = p->config->spend_day;
 	o.memory = p->config->monitor_memory;
 	o.raw = p->config->raw_memory;
 	o.slots = p->n;

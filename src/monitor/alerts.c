@@ -234,28 +234,78 @@ static void check_upstream(struct record *r)
 	}
 }
 
+/* What has been reached of a budget that wasn't told yet: 80, 90, 100 %, then
+ * each further hundred. 0: nothing. */
+static int reached(int64_t cost, uint64_t budget, int *told)
+{
+	int64_t percent;
+	int step;
+
+	if (budget == 0)
+		return 0;
+	percent = cost / (int64_t)(budget / 100);
+	step = percent >= 100 ? (int)(percent / 100 * 100) :
+	    percent >= 90 ? 90 : percent >= 80 ? 80 : 0;
+	if (step <= *told)
+		return 0;
+	*told = step;
+	return step;
+}
+
+static void tell_spend(struct record *r, int percent, struct str whose)
+{
+	char text[24];
+	struct buf b = buf_on(text, sizeof text);
+
+	if (!percent)
+		return;
+	buf_int(&b, percent);
+	ALERT(r->mon, r, "spend", (uint64_t)percent, buf_str(&b), S(" % of "),
+	    whose);
+}
+
+static void add_spend(struct record *r, struct spend *s, int64_t ms,
+    uint64_t budget, struct str whose)
+{
+	if (r->ended - s->began >= ms || s->began == 0)
+		*s = (struct spend){ .began = r->ended };
+	s->cost += r->cost > 0 ? r->cost : 0;
+	tell_spend(r, reached(s->cost, budget, &s->told), whose);
+}
+
 static void check_spend(struct record *r)
 {
 	struct monitor *m = r->mon;
-	struct session *s = r->sess;
 
-	if (m->opt.spend_session && s && s->cost >= (int64_t)
-	    m->opt.spend_session * (s->spent_alert + 1)) {
-		s->spent_alert = s->cost / (int64_t)m->opt.spend_session;
-		ALERT(m, r, "spend", (uint64_t)s->spent_alert,
-		    S("this session has passed its budget"));
-	}
-	if (r->ended - m->hour_began >= 3600000 || m->hour_began == 0) {
-		m->hour_began = r->ended;
-		m->hour_cost = 0;
-		m->hour_told = 0;
-	}
-	m->hour_cost += r->cost > 0 ? r->cost : 0;
-	if (m->opt.spend_hour && !m->hour_told && m->hour_cost >=
-	    (int64_t)m->opt.spend_hour) {
-		m->hour_told = 1;
-		ALERT(m, r, "spend", 1, S("this hour has passed its budget"));
-	}
+	if (r->sess)
+		tell_spend(r, reached(r->sess->cost, m->opt.spend_session,
+		    &r->sess->spent_told), S("this session's budget"));
+	add_spend(r, &m->hour, 3600000, m->opt.spend_hour,
+	    S("this hour's budget"));
+	add_spend(r, &m->day, 86400000, m->opt.spend_day,
+	    S("this day's budget"));
+}
+
+static void put_spend(struct buf *b, size_t from, const struct spend *s,
+    int64_t now, int64_t ms, struct str name)
+{
+	if (s->told == 0 || now - s->began >= ms)
+		return;
+	buf_put(b, b->n == from ? S("cdx-spend: ") : S(", "));
+	buf_put(b, name);
+	buf_chr(b, ' ');
+	buf_int(b, s->told);
+	buf_chr(b, '%');
+}
+
+void monitor_put_spend(struct buf *b, const struct monitor *m, int64_t now)
+{
+	size_t from = b->n;
+
+	put_spend(b, from, &m->hour, now, 3600000, S("hour"));
+	put_spend(b, from, &m->day, now, 86400000, S("day"));
+	if (b->n > from)
+		buf_put(b, S("\r\n"));
 }
 
 /* The calls of this answer, to be known again by their results. */

@@ -126,9 +126,16 @@ struct monitor_options {
 	uint64_t memory, raw;		/* of the journal in memory, of exact
 					 * bytes */
 	size_t slots;			/* connections in flight at most */
-	uint64_t spend_session, spend_hour;	/* 10^-12 USD; 0: no alert */
+	/* Budgets, 10^-12 USD; 0: no alert. */
+	uint64_t spend_session, spend_hour, spend_day;
 	const struct str *secrets;	/* masked wherever they'd appear */
 	size_t nsecrets;
+};
+
+/* What a stretch of time cost; told: percent of its budget, as last said. */
+struct spend {
+	int64_t began, cost;
+	int told;
 };
 
 /* Files and the console. About half a megabyte, most of it counters. */
@@ -143,8 +150,7 @@ struct monitor {
 	size_t open;			/* how many there are */
 	uint64_t alerts;
 	int64_t error_at[3];		/* upstream errors, the newest last */
-	int64_t hour_began, hour_cost;
-	int hour_told;
+	struct spend hour, day;
 	uint64_t dropped_told;
 	int64_t dropped_at, tended;
 	int colour;
@@ -194,6 +200,10 @@ struct record_sent {
 	size_t nbody, bytes;
 };
 void record_upstream(struct record *r, const struct record_sent *s);
+/* A header line of an answer, where 80 % or more of a budget of time is spent;
+ * else nothing. */
+void monitor_put_spend(struct buf *b, const struct monitor *m, int64_t now);
+enum { SPEND_LINE = 64 };	/* bytes of it at most */
 /* Bytes as they come and go, for the journal's memory of exact bytes: a head
  * (whole), then content without transfer coding. */
 void record_raw(struct record *r, enum raw_side side, int head,

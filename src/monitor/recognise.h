@@ -42,7 +42,7 @@ struct session {
 	unsigned in_flight, requests, errors, alerts, unpriced;
 	int64_t input, output, cache_read, cache_write;
 	int64_t cost;		/* in 10^-12 USD: what has a price */
-	int64_t spent_alert;	/* budgets that were told to be passed */
+	int spent_told;		/* percent of its budget, as last said */
 };
 
 struct called {

@@ -416,13 +416,15 @@ static int read_journal(struct reader *r)
 	    setting_number(r, LOG_DAYS, 1, 36500, &days) != OK ||
 	    setting_number(r, SPEND_SESSION, 0, 1000000,
 	    &c->spend_session) != OK ||
-	    setting_number(r, SPEND_HOUR, 0, 1000000, &c->spend_hour) != OK)
+	    setting_number(r, SPEND_HOUR, 0, 1000000, &c->spend_hour) != OK ||
+	    setting_number(r, SPEND_DAY, 0, 1000000, &c->spend_day) != OK)
 		return E_FAULT;
 	c->alert_cmd = setting_value(c, ALERT_CMD);
 	if (c->alert_cmd.n >= ALARM_COMMAND)
 		return setting_bad(r, ALERT_CMD, S("is longer than 4095 bytes"));
 	c->spend_session *= 1000000000000u;
 	c->spend_hour *= 1000000000000u;
+	c->spend_day *= 1000000000000u;
 	c->log_keep = (unsigned)keep;
 	c->log_days = (unsigned)days;
 	c->prices_file = setting_value(c, PRICES);

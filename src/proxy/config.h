@@ -67,7 +67,8 @@ struct config {
 	unsigned log_keep, log_days;
 	struct str prices_file;
 	struct otlp_options otlp;
-	uint64_t spend_session, spend_hour;	/* 10^-12 USD; 0: no alert */
+	uint64_t spend_session, spend_hour, spend_day;	/* 10^-12 USD; 0: no
+							 * alert */
 	struct str alert_cmd;	/* empty: none */
 	unsigned connections;	/* client connections served at once */
 	struct str cert_file;

@@ -799,10 +799,12 @@ static int refused_by_head(struct exchange *x)
 
 static void keep_limits(struct exchange *x)
 {
-	char text[LIMITS_MAX];
+	char text[LIMITS_MAX + SPEND_LINE];
 	struct buf b = buf_on(text, sizeof text);
 
-	put_limits(&b, &x->head, loop_wall());
+	if (!x->call.up->backend->passthrough)
+		put_limits(&b, &x->head, loop_wall());
+	monitor_put_spend(&b, x->rec.mon, loop_now());
 	if (b.n && !b.full)
 		x->limits = arena_str(&x->client->a, buf_str(&b));
 }
@@ -836,8 +838,7 @@ static void take_head(struct proxy *p, struct client *c, size_t end)
 	}
 	record_raw(&x->rec, RAW_UPSTREAM_RESPONSE, 1, head);
 	http_body_init(&x->body, &x->head);
-	if (!x->call.up->backend->passthrough)
-		keep_limits(x);
+	keep_limits(x);
 	x->rec.first_byte = loop_now();
 	x->deadline = p->now + p->config->idle_ms;
 	x->stage = x->head.status / 100 == 2 ? X_BODY : X_REFUSED;

@@ -174,10 +174,12 @@ static const struct option {
 	    "JSON of prices, over the built-in list: {\"model\":{\"input\":"
 	    "1,\"output\":5}}, USD a million tokens" },
 	[SPEND_SESSION] = { "ALERT_SESSION_USD", NULL, "--alert-session-usd",
-	    NUMBER, 0, "0", "an alert when a session has cost so much; 0: "
-	    "none" },
+	    NUMBER, 0, "0", "alerts when a session has cost 80, 90, 100 % of "
+	    "so much; 0: none" },
 	[SPEND_HOUR] = { "ALERT_HOUR_USD", NULL, "--alert-hour-usd", NUMBER, 0,
 	    "0", "the same for an hour" },
+	[SPEND_DAY] = { "ALERT_DAY_USD", NULL, "--alert-day-usd", NUMBER, 0,
+	    "0", "the same for 24 hours" },
 	[ALERT_CMD] = { "ALERT_CMD", NULL, NULL, TEXT, NO_DOTENV, "", "command "
 	    "for /bin/sh, run when there is an alert: ALERT_TEXT and ALERT_URL "
 	    "in its environment, the journal's line as input" },

@@ -89,6 +89,73 @@ static void fill(size_t n)
 	}
 }
 
+/* The count of the alert that was raised, which says detail; 0: none was. */
+static int64_t told(const char *detail)
+{
+	struct order o;
+	size_t n = mon.alarm.n;
+
+	mon.alarm.n = 0;
+	if (n == 0)
+		return 0;
+	T_INT(n, 1, "FN-55 one alert");
+	T_INT(make_order(&mon, mon.alarm.seq[mon.alarm.first], &o), OK,
+	    "FN-55 an alert");
+	T(str_ends(str_of(o.text), str_of(detail)), "FN-55 %s, not %s",
+	    detail, o.text);
+	return atoll(o.count + strlen("ALERT_COUNT="));
+}
+
+/* 80, 90, 100 % of a budget, each once, by hour and day: a cap has to
+ * be announced before it is reached. */
+static void test_spend(void)
+{
+	static const struct {
+		int64_t at, cents;	/* minutes; what the request cost */
+		int64_t want;
+		const char *detail, *line;
+	} steps[] = {
+		{ 1, 79, 0, "", "" },
+		{ 2, 1, 80, "80 % of this hour's budget",
+		    "cdx-spend: hour 80%\r\n" },
+		{ 3, 5, 0, "", "cdx-spend: hour 80%\r\n" },
+		{ 4, 7, 90, "90 % of this hour's budget",
+		    "cdx-spend: hour 90%\r\n" },
+		{ 5, 8, 100, "100 % of this hour's budget",
+		    "cdx-spend: hour 100%\r\n" },
+		{ 6, 99, 0, "", "cdx-spend: hour 100%\r\n" },
+		{ 7, 1, 200, "200 % of this hour's budget",
+		    "cdx-spend: hour 200%\r\n" },
+		/* The hour is over; the day, of $4, isn't. */
+		{ 61, 50, 0, "", "" },
+		{ 122, 70, 80, "80 % of this day's budget",
+		    "cdx-spend: day 80%\r\n" },
+		{ 123, 10, 80, "80 % of this hour's budget",
+		    "cdx-spend: hour 80%, day 80%\r\n" },
+		{ 1442, 79, 0, "", "" }
+	};
+	struct record r = { .mon = &mon };
+	char room[SPEND_LINE];
+	struct buf b;
+	size_t i;
+
+	mon.alarm.n = 0;
+	mon.opt.spend_hour = 1000000000000u;
+	mon.opt.spend_day = 4000000000000u;
+	for (i = 0; i < COUNT(steps); i++) {
+		r.ended = steps[i].at * 60000;
+		r.cost = steps[i].cents * 10000000000;
+		alerts_response(&r);
+		T_INT(told(steps[i].detail), steps[i].want,
+		    "FN-55 step %zu", i);
+		b = buf_on(room, sizeof room);
+		monitor_put_spend(&b, &mon, r.ended);
+		T_STR(buf_str(&b), str_of(steps[i].line), "FN-55 header %zu",
+		    i);
+	}
+	mon.opt.spend_hour = mon.opt.spend_day = 0;
+}
+
 static void test_pace(void)
 {
 	int64_t t = 1000000;
@@ -119,6 +186,7 @@ int main(void)
 	test_order();
 	test_shared();
 	test_pace();
+	test_spend();
 	alarm_close(&mon);
 	return t_done("alarm_unit");
 }

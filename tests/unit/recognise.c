@@ -976,6 +976,26 @@ static void test_segments(void)
 	    (unsigned long)n);
 }
 
+static void test_session_budget(void)
+{
+	struct session sess = { 0 };
+	struct record r = { .mon = &mon, .sess = &sess, .ended = 1 };
+	unsigned before = count_alerts("spend");
+
+	mon.opt.spend_session = 10000000000000u;
+	sess.cost = 7999999999999;
+	alerts_response(&r);
+	T_INT(count_alerts("spend"), before, "FN-55 below 80 %%");
+	sess.cost = 8000000000000;
+	alerts_response(&r);
+	alerts_response(&r);
+	T_INT(count_alerts("spend"), before + 1, "FN-55 80 %%, once");
+	sess.cost = 10000000000000;
+	alerts_response(&r);
+	T_INT(count_alerts("spend"), before + 2, "FN-55 all of it");
+	mon.opt.spend_session = 0;
+}
+
 int main(void)
 {
 	test_sessions();
@@ -989,6 +1009,7 @@ int main(void)
 	test_other_causes();
 	test_costs();
 	test_alerts();
+	test_session_budget();
 	test_contents();
 	test_long();
 	test_segments();
