@@ -276,7 +276,7 @@ static void converse(void)
 	T(has(a, "HTTP/1.1 200"), "200");
 	T(has(a, "\"text\":\"hello \\\"you\\\"\""), "BR-81 text as it came");
 	T(has(a, "\"output_tokens\":3") && has(a, "\"input_tokens\":7"),
-	    "BR-110 counters last");
+	    "BR-110 FN-14 counters last");
 	T(has(a, "event: message_stop"), "whole");
 	T(has(a, "\"model\":\"amazon.nova-lite-v1:0\""), "the name asked for");
 }
@@ -332,7 +332,7 @@ static void cut(void)
 	shutdown(asked.fd, SHUT_WR);
 	a = read_all(fd);
 	T(has(a, "event: error") && has(a, "api_error") &&
-	    !has(a, "message_stop"), "BR-37 a cut stream is an error");
+	    !has(a, "message_stop"), "BR-37 FN-6 a cut stream is an error");
 }
 
 static void exceptions(void)
@@ -367,7 +367,7 @@ static void renewed(void)
 	refuse("403 Forbidden", "ExpiredTokenException",
 	    "The security token included in the request is expired");
 	T(next_request() && signature_holds("eu-west-1", ""),
-	    "AW-91 new keys, once");
+	    "AW-91 FN-32 new keys, once");
 	refuse("403 Forbidden", "ExpiredTokenException", "expired");
 	a = read_all(fd);
 	T(has(a, "HTTP/1.1 401") && has(a, "x-should-retry: false"),

@@ -494,6 +494,7 @@ static void test_full(void)
 	forget();
 }
 
+/* FN-50: files end, and the oldest go, whatever is written. */
 static void test_segments(void)
 {
 	char path[256], words[32];

@@ -422,7 +422,7 @@ static void test_given_back(const struct started *s)
 		return;
 	}
 	T(after > 0 && after - before <= RSS_SLACK,
-	    "memory is given back: %ld kB before, %ld kB after", before, after);
+	    "FN-51 memory is given back: %ld kB before, %ld kB after", before, after);
 }
 
 static void test_hostile(void)
@@ -497,7 +497,7 @@ static void test_limits(const char *binary)
 	if (T(start(&s, binary, small), "it starts with MAX_BODY")) {
 		port = s.port;
 		a = ask("/v1/messages", str_head(two, 65537), 0);
-		T(is_error(a, 413, "request_too_large"), "a body above "
+		T(is_error(a, 413, "request_too_large"), "FN-47 a body above "
 		    "MAX_BODY is a 413, not %.300s", a);
 		a = ask("/v1/messages", fill(big, 65600, "100c0\r\n", "x",
 		    ""), 1);

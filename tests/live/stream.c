@@ -413,6 +413,41 @@ static void case_cut(int reset, int begun)
 		    "byte: %s", how, got());
 }
 
+/* FN-10: each fragment of a tool's arguments leaves when it came. */
+static void case_fragments(void)
+{
+	int fd = ask(1);
+
+	T(up_next(SOON_MS), "FN-10 asked");
+	answer_start();
+	say_start(up.fd);
+	say_chunk(up.fd, CHUNK("\"delta\":{\"tool_calls\":[{\"index\":0,"
+	    "\"id\":\"c1\",\"type\":\"function\",\"function\":{\"name\":"
+	    "\"Bash\",\"arguments\":\"{\\\"first\"}}]}"));
+	T(answer_until(fd, "partial_json\":\"{\\\"first"), "FN-10 the first "
+	    "fragment doesn't wait for the next: %s", got());
+	say_chunk(up.fd, CHUNK("\"delta\":{\"tool_calls\":[{\"index\":0,"
+	    "\"function\":{\"arguments\":\"\\\":1}\"}}]}"));
+	T(answer_until(fd, "partial_json\":\"\\\":1}"), "FN-10 nor does the "
+	    "second: %s", got());
+	say_rest(up.fd);
+	answer_read(&fd);
+}
+
+/* FN-54: what wasn't asked for can't be read, and isn't passed on. */
+static void case_encoded(void)
+{
+	int fd = ask(0);
+
+	T(up_next(SOON_MS), "FN-54 asked");
+	T(has(buf_str(&up.in), "accept-encoding: identity\r\n"),
+	    "FN-54 without compression");
+	say_json(up.fd, "200 OK", "Content-Encoding: gzip\r\n", plain);
+	answer_all(&fd);
+	T(answer_error(502, "content-encoding gzip"), "FN-54 %s", got());
+	up_fresh();
+}
+
 static void case_refusals(void)
 {
 	int fd = ask(1);
@@ -640,6 +675,7 @@ static void run_answers(void)
 	case_cut(0, 0);
 	case_cut(1, 0);
 	case_refusals();
+	case_encoded();
 	case_stale();
 	case_many();
 	case_limits();
@@ -1122,6 +1158,8 @@ static void run_passing(void)
 static const struct group groups[] = {
 	{ "answers", run_answers, { NULL } },
 	{ "clients", run_clients, { NULL } },
+	{ "fragments", case_fragments, { "OPENAI_FLAGS=tool_args=stream",
+	    NULL } },
 	{ "stalls", run_stalls, { "FIRST_BYTE_TIMEOUT=0.5",
 	    "IDLE_TIMEOUT=0.5", NULL } },
 	{ "patience", run_patience, { "FIRST_BYTE_TIMEOUT=2", NULL } },

@@ -110,6 +110,8 @@ static void error_is(int status, const char *type, const char *label)
 	T_STR(text_of(at("request_id", NULL)), id, "%s: request_id", label);
 }
 
+/* FN-53: it listens when all is ready. start() waits for the port alone, so the
+ * first of these is the first request it ever gets. */
 static void test_paths(void)
 {
 	T_INT(ask("POST /v1/messages?beta=true", "", PLAIN), 200,
@@ -152,7 +154,7 @@ static void test_headers(void)
 	    S("request_body_encoding_unsupported"), "AN-4 its code");
 	ask("POST /v1/messages", "Accept: text/event-stream\r\n", PLAIN);
 	T_STR(http_field(&head, S("content-type")), S("application/json"),
-	    "AN-7 the body alone asks for a stream");
+	    "AN-7 FN-12 the body alone asks for a stream");
 	ask("POST /v1/messages", "Accept: application/json\r\n", STREAM);
 	T_STR(http_field(&head, S("content-type")),
 	    S("text/event-stream; charset=utf-8"), "AN-7 OA-14 a stream");

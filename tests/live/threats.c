@@ -50,7 +50,7 @@ static int get(const char *method, const char *target, const char *fields)
 	return ask(proxy.port, text, WAIT_MS);
 }
 
-/* DNS rebinding, cross-site requests: before routing, on every path. */
+/* FN-49: DNS rebinding, cross-site requests: before routing, on every path. */
 static void test_web_pages(void)
 {
 	static const char *const paths[] = {

@@ -39,7 +39,7 @@ static void test_head(void)
 	head_begin(&b, S("POST"), &c, S("/v1/x?y"));
 	T_STR(buf_str(&b), S("POST /v1/x?y HTTP/1.1\r\nhost: h:81\r\n"
 	    "user-agent: claudecodex/" VERSION "\r\n"
-	    "accept-encoding: identity\r\ncontent-length: 7\r\n"), "our own head");
+	    "accept-encoding: identity\r\ncontent-length: 7\r\n"), "FN-54 our own head");
 	b.n = 0;
 	up.backend = &passing;
 	c.nbody = 0;

@@ -114,6 +114,10 @@ static void ways(void)
 	T(!head_has("x-amzn-bedrock-accept"), "BR-3");
 	head_is("amazon.nova-pro-v1:0", 0,
 	    "/model/amazon.nova-pro-v1%3A0/converse");
+	/* FN-31: a slash is part of the name, encoded once. */
+	head_is("arn:aws:bedrock:us-east-1:1:inference-profile/us.amazon.n", 0,
+	    "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile"
+	    "%2Fus.amazon.n/converse");
 	up.base = S("/gate");
 	head_is("amazon.nova-pro-v1:0", 0,
 	    "/gate/model/amazon.nova-pro-v1%3A0/converse");

@@ -240,6 +240,12 @@ static void test_thinking(void)
 		{ "7.1 effort", CLAUDE_5, "'output_config':"
 		    "{'effort':'xhigh'}", ADDITIONAL,
 		    "{'output_config':{'effort':'xhigh'}}", NULL },
+		/* FN-24: beside thinking, not inside it. */
+		{ "FN-24 effort and thinking are siblings", CLAUDE_5,
+		    "'thinking':{'type':'adaptive'},'output_config':"
+		    "{'effort':'high'}", ADDITIONAL,
+		    "{'thinking':{'type':'adaptive'},'output_config':"
+		    "{'effort':'high'}}", NULL },
 		{ "BR-23 effort of 4.5 with its beta", CLAUDE_45,
 		    "'output_config':{'effort':'low'}", ADDITIONAL,
 		    "{'output_config':{'effort':'low'},'anthropic_beta':"
@@ -331,7 +337,7 @@ static void test_roles(void)
 		    "," SYS("'y'")), "messages", "[" USER("[{'text':"
 		    "'<system-reminder>\\ny\\n</system-reminder>'}]") "]",
 		    NULL },
-		{ "BR-55 blank text", CLAUDE_45, MESSAGES(USER("[{'type':"
+		{ "BR-55 FN-28 blank text", CLAUDE_45, MESSAGES(USER("[{'type':"
 		    "'text','text':' \\u00a0\\u200b\\t'},{'type':'text',"
 		    "'text':'a'}]")), "messages.0", USER("[{'text':'a'}]"),
 		    NULL },
@@ -339,7 +345,7 @@ static void test_roles(void)
 		    ":'text','text':'\xe2\x80\x83\xe3\x80\x80\xef\xbb\xbf'},"
 		    "{'type':'text','text':'a'}]")), "messages.0",
 		    USER("[{'text':'a'}]"), NULL },
-		{ "BR-55 an empty user message", CLAUDE_45,
+		{ "BR-55 FN-28 an empty user message", CLAUDE_45,
 		    MESSAGES(USER("'\\u200b'")), "messages",
 		    "[" USER("[{'text':'(no content)'}]") "]",
 		    "added messages.content" },
@@ -723,7 +729,7 @@ static void test_tools(void)
 		{ "BR-62 strict of others", NOVA, "'tools':[{'name':'f',"
 		    "'strict':true,'input_schema':{}}]", SPEC ".strict",
 		    NULL, "dropped tools.strict" },
-		{ "BR-64 history without tools", CLAUDE_45, MESSAGES(
+		{ "BR-64 FN-29 history without tools", CLAUDE_45, MESSAGES(
 		    USER("'a'") "," BOT("[" USE("t1", "f") "," USE("t2", "g")
 		    "," USE("t3", "f") "]")), "toolConfig",
 		    "{'tools':[{'toolSpec':{'name':'f','description':"
@@ -880,7 +886,7 @@ static void test_cache(void)
 {
 #define TOOL_MARK(mark) "'tools':[{'name':'f','input_schema':{}" mark "}],"
 	static const struct row rows[] = {
-		{ "BR-68 in a message", CLAUDE_45, MESSAGES(USER("["
+		{ "BR-68 FN-27 in a message", CLAUDE_45, MESSAGES(USER("["
 		    TEXT("a", MARK) "," TEXT("b", "") "]")),
 		    "messages.0.content", "[{'text':'a'}," POINT
 		    ",{'text':'b'}]", NULL },

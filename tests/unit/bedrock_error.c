@@ -276,7 +276,7 @@ static void test_clock(void)
 	static const char now[] = "Wed, 18 Nov 2026 11:06:45 GMT";
 
 	fresh();
-	T_INT(skewed(late, NULL), CALL_RETRY, "AW-10 once more");
+	T_INT(skewed(late, NULL), CALL_RETRY, "AW-10 FN-32 once more");
 	T_INT(w.facts.clock_offset, 600, "AW-10 the service's time less ours");
 	again();
 	T_INT(skewed(late, NULL), E_FAULT, "AW-10 once");
@@ -418,7 +418,7 @@ static void test_heals(void)
 	int i, r = CALL_RETRY;
 
 	fresh();
-	T_INT(invalid("invalid beta flag"), CALL_RETRY, "BR-25 betas");
+	T_INT(invalid("invalid beta flag"), CALL_RETRY, "BR-25 FN-26 betas");
 	again();
 	T_INT(w.st.model.betas, 1, "BR-25 those that a member needs");
 	T_INT(invalid("invalid beta flag"), CALL_RETRY, "BR-25 betas");

@@ -207,7 +207,7 @@ static void test_betas(void)
 	    "\"context-management-2025-06-27\"]," HELLO),
 	    S(OLD ",\"anthropic_beta\":[\"interleaved-thinking-2025-05-14\","
 	    "\"context-management-2025-06-27\",\"compact-2026-01-12\"],"
-	    "\"max_tokens\":9," HELLO "}"), "BR-21, BR-22 one list, filtered");
+	    "\"max_tokens\":9," HELLO "}"), "BR-21, BR-22, FN-26 one list, filtered");
 	flags("advanced-tool-use-2025-11-20,tool-search-tool-2025-10-19");
 	T_STR(sent("claude-opus-4-5", HELLO), S(OLD ",\"anthropic_beta\":["
 	    "\"tool-search-tool-2025-10-19\"],\"max_tokens\":9," HELLO "}"),

@@ -220,7 +220,7 @@ static void test_rest(void)
 	T_INT(bedrock_converse_event(&p.c, &p.st, S("messageStop"),
 	    S("{\"stopReason\":\"end_turn\"}")), OK, "stop");
 	T_INT(p.c.wait_ms, 5000, "BR-93 waits for metadata");
-	T(!p.ended, "BR-93 message_delta is held");
+	T(!p.ended, "BR-93 FN-14 message_delta is held");
 	p.c.answer.usage.input = 77;
 	T_INT(bedrock_converse_end(&p.c, &p.st), CALL_DONE, "end");
 	T_STR(buf_str(&p.line), S("end_turn 77/0/0/0?."),

@@ -184,7 +184,7 @@ static void bedrock(void)
 	T_INT(route_pick(&c, S("claude-opus-4-1"), &d, &f), OK, "the map");
 	T_STR(d.model, S("mapped"), "first");
 	route_pick(&c, S("claude-opus-5-5[1m]"), &d, &f);
-	T_STR(d.model, S("big"), "then the family");
+	T_STR(d.model, S("big"), "FN-18 then the family");
 	route_pick(&c, S("claude-haiku-4-5"), &d, &f);
 	T_STR(d.model, S("pinned"), "then the pin");
 	load(ENV("LLM_BACKEND", "bedrock"), "", NULL);

@@ -119,7 +119,7 @@ static void test_thinking(void)
 	SAYS(m, "\"signature\":\"p1.");
 	T(w.usage.thinking > 0, "thinking is counted");
 	at = str_find(buf_str(&w.stream), S("signature_delta"));
-	T(at < w.stream.n, "field note 22: a signature before the text");
+	T(at < w.stream.n, "FN-22 a signature before the text");
 	m = answer("{\"model\":\"m\",\"max_tokens\":9999,\"thinking\":{\"type\":"
 	    "\"adaptive\",\"display\":\"omitted\"}," USER("hi") "}");
 	T(!says(m, "\"type\":\"thinking\""), "none where it is omitted");

@@ -84,7 +84,7 @@ static void test_stream(void)
 	e.type = EV_THINKING;
 	e.text = j("h");
 	T(str_find(write_one(&e, 0), S("{\"type\":\"thinking_delta\","
-	    "\"thinking\":\"h\"}}\n\n")) < b.n, "note 22: the field is thinking");
+	    "\"thinking\":\"h\"}}\n\n")) < b.n, "FN-22 the field is thinking");
 	e.type = EV_SIGNATURE;
 	T(str_find(write_one(&e, 0), S("{\"type\":\"signature_delta\","
 	    "\"signature\":\"h\"}}\n\n")) < b.n, "signature_delta");

@@ -162,7 +162,7 @@ static void plain_text(void)
 	stream("OA-74 three in a row are an error", "c a\ndata: oops\ndata: {\n"
 		"data: x\n" END,
 		"T{a!502 api_error upstream local: its stream isn't JSON");
-	stream("OA-76 chunks without choices", "data: {\"id\":\"x\"}\n"
+	stream("OA-76 FN-15 chunks without choices", "data: {\"id\":\"x\"}\n"
 		"data: {\"choices\":[],\"prompt_filter_results\":[]}\nc a\n"
 		END, "T{a}" OUT);
 	stream("OA-77 the choice numbered 0", "data: {\"choices\":[{\"index\":1,"
@@ -257,7 +257,7 @@ static void split_characters(void)
 		"\"arguments\":\"{}\"}}\n" END,
 		"T{a\\ufffd} C{c1 lamp {}}" USED);
 	stream("a low half alone", "c a\\ude42b\n" END, "T{a\\ufffdb}" OUT);
-	stream("OA-79 UTF-8 in two chunks", "c a\xf0\x9f\nc \x99\x82z\n" END,
+	stream("OA-79 FN-9 UTF-8 in two chunks", "c a\xf0\x9f\nc \x99\x82z\n" END,
 		"T{a\xf0\x9f\x99\x82z}" OUT);
 	stream("OA-79 UTF-8 in four chunks", "c a\xf0\nc \x9f\nc \x99\n"
 		"c \x82z\n" END, "T{a\xf0\x9f\x99\x82z}" OUT);
@@ -681,7 +681,7 @@ static void ends(void)
 {
 	world_init(&w);
 	stream("OA-93 [DONE] alone", "c a\nD", "T{a} end_turn 0/0/0/?.");
-	cut_off("OA-93 cut", "c a", "T{a!502 api_error upstream local: it "
+	cut_off("OA-93 FN-6 cut", "c a", "T{a!502 api_error upstream local: it "
 		"closed the stream early");
 	stream("OA-93 no finish, generic", "c a", "T{a!502 api_error "
 		"upstream local: it closed the stream early");
@@ -706,7 +706,7 @@ static void ends(void)
 	cut_off("OA-93 cut, ollama", "c a", "T{a!502 api_error upstream "
 		"local: it closed the stream early");
 	world_init(&w);
-	stream("OA-95 error object", "c a\ndata: {\"error\":{\"message\":"
+	stream("OA-95 FN-7 error object, nothing after it", "c a\ndata: {\"error\":{\"message\":"
 		"\"boom\",\"code\":503}}\nc b\nD",
 		"T{a!529 overloaded_error upstream local: boom");
 	stream("OA-95 error text", "c a\ndata: {\"error\":\"boom\"}",
@@ -745,7 +745,7 @@ static void usage(void)
 {
 	world_init(&w);
 	w.c.estimate = 77;
-	stream("OA-111 AN-18 cached and written", "c a\nf stop\ndata: {\"choices\":[],"
+	stream("OA-111 AN-18 FN-15 cached and written", "c a\nf stop\ndata: {\"choices\":[],"
 		"\"usage\":{\"prompt_tokens\":200,\"completion_tokens\":19,"
 		"\"total_tokens\":219,\"prompt_tokens_details\":{"
 		"\"cached_tokens\":128,\"cache_write_tokens\":30}}}\nD",
@@ -1085,7 +1085,7 @@ static void oddities(void)
 	world_init(&w);
 	w.flags->profile = P_OLLAMA;
 	w.sent.estimate = 9000;
-	stream("field note 42: a prompt that was cut", "c a\nf stop\n"
+	stream("FN-42 a prompt that was cut", "c a\nf stop\n"
 		"u 4096 5 4101\nD", "T{a} end_turn 4096/0/0/5.");
 	T(w.notes.n == 1 && !openai_learned(&w.c)->ratio,
 		"it is said, and not learned from");

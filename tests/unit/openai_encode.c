@@ -216,7 +216,7 @@ static void test_fields(void)
 	    "'content':'hi'}],'stream':false}"),
 	    "OA-2 OA-4 OA-6: nothing but what was asked");
 	contains(HI ",'stream':true", "'stream':true,'stream_options':"
-	    "{'include_usage':true}}", "OA-2 OA-3");
+	    "{'include_usage':true}}", "OA-2 OA-3 FN-15");
 	T(c.upstream_stream == 1, "OA-2 upstream_stream");
 	lacks(HI, "stream_options", "OA-3 not without a stream");
 	contains(HI ",'temperature':0.7,'top_p':0.9", "'temperature':0.7,"
@@ -313,13 +313,14 @@ static void test_max(void)
 	contains(HI, "'max_tokens':500,", "OA-8 clamp");
 	T(noted(NOTE_CLAMPED, "max_tokens"), "OA-8 noted");
 	serve("generic", "context=600", "local");
-	contains(HI, "'max_tokens':5", "field note 19: window");
+	contains(HI, "'max_tokens':5", "FN-18 FN-19 window");
 	T(c.estimate + openai_state(&c)->sent.sent_max + 64 == 600,
-	    "field note 19: exactly what is left");
+	    "FN-19 exactly what is left");
 	serve("openai", "", "gpt-5");
 	last = encode_kind(quoted(text, sizeof text, "{'model':'m',"
 	    "'max_tokens':1," HI "}"), CALL_MESSAGES);
-	T(has(last, "'max_completion_tokens':16"), "OA-8 at least 16");
+	T(has(last, "'max_completion_tokens':16"),
+	    "OA-8 FN-46 at least 16; a quota probe is asked like the rest");
 	openai_learned(&c)->retry_max = 300;
 	c.attempt = 1;
 	contains(HI, "'max_completion_tokens':300", "OA-120 second attempt");
@@ -848,7 +849,7 @@ static void test_reasoning_back(void)
 	lacks(TALK, "t1", "OA-62 dropped");
 	serve("deepseek", "", "deepseek-reasoner");
 	contains(TALK, "'content':'b','reasoning_content':'t1'}",
-	    "OA-62 deepseek");
+	    "OA-62 FN-23 deepseek");
 	T(has(last, "'reasoning_content':'t2','tool_calls'"), "OA-62 all");
 	contains("'messages':[" U("a") "," A("b") "," U("c") "]",
 	    "'content':'b','reasoning_content':''}", "OA-62 empty");
@@ -898,11 +899,11 @@ static void test_envelopes(void)
 	    U("c") "]", "'id':'i'", "OA-67");
 	T(has(last, "'extra_content':{'google':{'thought_signature':"
 	    "'skip_thought_signature_validator'}}},{'id':'j'"),
-	    "OA-67 fallback on the first alone");
+	    "OA-67 FN-25 fallback on the first alone");
 	/* {"t":{"i":"SIG"}} */
 	contains("'messages':[" U("a") "," AB(THINK("",
 	    "p1.eyJ0Ijp7ImkiOiJTSUcifX0") "," USE("i")) "," U("c") "]",
-	    "'thought_signature':'SIG'", "OA-67 from the envelope");
+	    "'thought_signature':'SIG'", "OA-67 FN-25 from the envelope");
 	openai_keep(&c, S("i"), S("{\"t\":{\"i\":\"KEPT\"}}"));
 	contains("'messages':[" U("a") "," AB(THINK("",
 	    "p1.eyJ0Ijp7ImkiOiJTSUcifX0") "," USE("i")) "," U("c") "]",
@@ -993,7 +994,7 @@ static void choice(const char *profile, const char *ask, const char *want,
 static void test_choice(void)
 {
 	choice("generic", "'auto'", "'tool_choice':'auto'", "OA-17 auto");
-	choice("generic", "'any'", "'tool_choice':'required'", "OA-17 any");
+	choice("generic", "'any'", "'tool_choice':'required'", "OA-17 FN-36 any");
 	choice("generic", "'none'", "'tool_choice':'none'", "OA-17 none");
 	choice("generic", "'tool','name':'g'", "'tool_choice':{'type':"
 	    "'function','function':{'name':'g'}}", "OA-17 named");
@@ -1007,14 +1008,14 @@ static void test_choice(void)
 	    "OA-17 llamacpp");
 	T(!has(last, "'name':'f'"), "OA-17 the named tool alone");
 	choice("openai", "'auto','disable_parallel_tool_use':true",
-	    "'parallel_tool_calls':false", "OA-18");
+	    "'parallel_tool_calls':false", "OA-18 FN-36");
 	serve("generic", "", "m");
 	lacks(HI "," TOOLS(F("f")) ",'tool_choice':{'type':'auto',"
 	    "'disable_parallel_tool_use':true}", "parallel", "OA-18 unflagged");
 	serve("openai", "", "m");
 	lacks(HI ",'tool_choice':{'type':'auto','disable_parallel_tool_use':"
 	    "true}", "tool_choice", "OA-17 without tools");
-	T(!has(last, "parallel"), "OA-18 without tools");
+	T(!has(last, "parallel"), "OA-18 FN-36 without tools");
 }
 
 static void test_server_tools(void)
@@ -1024,8 +1025,8 @@ static void test_server_tools(void)
 	serve("generic", "", "local");
 	contains(HI ",'system':'be'," TOOLS(SEARCH), "'content':'be\\n\\nThe "
 	    "tool web_search is not available here.", "OA-54 told");
-	T(!has(last, "tools"), "OA-54 left out");
-	T(noted(NOTE_DROPPED, "tools"), "OA-54 noted");
+	T(!has(last, "tools"), "OA-54 FN-39 left out");
+	T(noted(NOTE_DROPPED, "tools"), "OA-54 FN-39 noted");
 	contains(HI "," TOOLS(SEARCH) ",'tool_choice':{'type':'tool','name':"
 	    "'web_search'}", "web_search is not available", "OA-54 named");
 	T(!has(last, "tool_choice"), "OA-54 no choice without tools");
@@ -1369,7 +1370,7 @@ static void test_estimate(void)
 	encode(HI);
 	T(code == E_FAULT && c.fault.status == 400 && str_starts(
 	    fault_text(&c.fault), S("prompt is too long: 8 tokens > 7")),
-	    "field note 42: these cut silently");
+	    "FN-42 these cut silently");
 	serve("vllm", "context=7", "qwen");
 	encode(HI);
 	T(code == OK, "others say so themselves");

@@ -188,6 +188,8 @@ static void test_vectors(const char *path)
 
 /* ---- our own ---- */
 
+/* FN-11: any end of line, several data lines, comments, an end without its
+ * blank line. */
 static const struct {
 	const char *name, *bytes, *open, *ended;	/* ended NULL: as open */
 } cases[] = {
