@@ -210,7 +210,9 @@ static int try_keys(struct proxy *p, struct call *call, struct buf *b)
 	    call->up->backend->encode(call) == OK &&
 	    call->up->backend->head(call) == OK) {
 		status = ask(p, u, call, &h, &in);
-		buf_put(b, S("; signed count of tokens: "));
+		buf_put(b, call->aws && call->aws->bearer.n ?
+		    S("; count of tokens with the bearer key: ") :
+		    S("; signed count of tokens: "));
 		if (status < 0)
 			buf_put(b, S("FAILED, no HTTP answer"));
 		else

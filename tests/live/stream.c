@@ -921,6 +921,15 @@ static void case_refused_starts(void)
 	    "open to all without a key: exit");
 	T(strstr(out, "PROXY_API_KEY") != NULL,
 	    "open to all without a key: it says what is missing: %s", out);
+	settings[6] = NULL;
+	T_INT(run_once("--health", settings, out, sizeof(out)), 1,
+	    "--health of nobody: exit");
+	T(lines(out) == 1 && strstr(out, "connection refused"),
+	    "--health of nobody: one line: %s", out);
+	snprintf(port, sizeof(port), "SERVER_PORT=%d", proxy.port);
+	T_INT(run_once("--health", settings, out, sizeof(out)), 0,
+	    "--health: exit");
+	T(lines(out) == 0, "--health: nothing to say: %s", out);
 }
 
 /* --check, with this list of models to be had. */
