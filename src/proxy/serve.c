@@ -29,6 +29,24 @@ static int have_slot(const struct proxy *p)
 	return 0;
 }
 
+static int is_resting(const struct client *c)
+{
+	return c->state == CLIENT_HEAD && !c->begun;
+}
+
+/* Without a slot, and nobody who could make room, those who wait in the
+ * backlog are not looked at: select would wake us for nothing, at once. */
+static int can_take(const struct proxy *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->n; i++)
+		if (p->clients[i].state == CLIENT_FREE ||
+		    is_resting(&p->clients[i]))
+			return 1;
+	return 0;
+}
+
 /* All slots taken: the connection that has rested longest makes room. */
 static void make_room(struct proxy *p)
 {
@@ -37,7 +55,7 @@ static void make_room(struct proxy *p)
 
 	for (i = 0; i < p->n; i++) {
 		c = &p->clients[i];
-		if (c->state == CLIENT_HEAD && !c->begun &&
+		if (is_resting(c) &&
 		    (!oldest || c->deadline < oldest->deadline))
 			oldest = c;
 	}
@@ -151,7 +169,7 @@ unsigned proxy_turn(struct proxy *p, int64_t wake)
 	loop_begin(&p->loop);
 	p->now = loop_now();
 	if (p->now >= p->accept_after && !p->draining)
-		for (i = 0; i < p->nlisteners; i++)
+		for (i = 0; i < p->nlisteners && can_take(p); i++)
 			loop_want(&p->loop, p->listener[i], WANT_READ);
 	else if (!p->draining)
 		wake = earlier(wake, p->accept_after);
