@@ -207,7 +207,7 @@ void fitness_line(struct fitness *f, const struct journal_line *l,
 static int stands_before(const struct fitness *f, size_t a, size_t b)
 {
 	return f->row[a].requests > f->row[b].requests ||
-	    (f->row[a].requests == f->row[b].requests && a < b);
+	    (a < b && f->row[a].requests == f->row[b].requests);
 }
 
 /* Its place is the number of those before it; "others" stays the last. */
