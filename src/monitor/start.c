@@ -153,7 +153,9 @@ unsigned monitor_want(const struct monitor *m)
 
 static void tend_files(struct monitor *m, int64_t now)
 {
-	switch (writer_turn(m->journal, now, m->open == 0)) {
+	/* Not at once, even when nothing is in flight: on a single core the
+	 * child that writes would take its turn before the next request. */
+	switch (writer_turn(m->journal, now, 0)) {
 	case WRITER_FAILS:
 		say(m, "warning", S("the log in LOG_DIR cannot be written ("),
 		    m->journal->writer.why == EPERM ?
