@@ -858,6 +858,7 @@ static void take_content(struct exchange *x, struct str raw)
 {
 	struct client *c = x->client;
 	struct str piece;
+	size_t from = x->in.n;
 	int r = OK;
 
 	while (r == OK && raw.n) {
@@ -866,11 +867,13 @@ static void take_content(struct exchange *x, struct str raw)
 			break;
 		if (x->call.up->backend->passthrough)
 			put_passed(c, piece);
-		record_raw(&x->rec, RAW_UPSTREAM_RESPONSE, 0, piece);
 		if (piece.n && piece.p != x->in.p + x->in.n)
 			memmove(x->in.p + x->in.n, piece.p, piece.n);
 		x->in.n += piece.n;
 	}
+	/* All of a read at once: events are short, and come by the dozen. */
+	record_raw(&x->rec, RAW_UPSTREAM_RESPONSE, 0,
+	    str_from(buf_str(&x->in), from));
 	if (r == OK)
 		return;
 	x->content_done = 1;
