@@ -280,9 +280,13 @@ void journal_put_text(struct journal *j, const char *key, struct str s)
 void journal_put_word(struct journal *j, const char *key, struct str s)
 {
 	journal_put_key(j, key);
-	buf_put(&j->line, s.p ? S("\"") : S("null"));
+	if (!s.p) {
+		buf_put(&j->line, S("null"));
+		return;
+	}
+	buf_chr(&j->line, '"');
 	buf_put(&j->line, s);
-	buf_put(&j->line, s.p ? S("\"") : S(""));
+	buf_chr(&j->line, '"');
 }
 
 void journal_put_int(struct journal *j, const char *key, int64_t v)
