@@ -403,8 +403,8 @@ static int start_child(struct helper *h, int64_t now)
 	return OK;
 }
 
-int helper_start(struct helper *h, const struct helper_service *services,
-    size_t n, int64_t now)
+int helper_keep(struct helper *h, const struct helper_service *services,
+    size_t n)
 {
 	size_t i;
 
@@ -418,7 +418,15 @@ int helper_start(struct helper *h, const struct helper_service *services,
 	if (i < n)
 		return E_LIMIT;
 	(void)keeper_start(&h->keeper, child, h, 1);
-	return start_child(h, now);
+	return OK;
+}
+
+int helper_start(struct helper *h, const struct helper_service *services,
+    size_t n, int64_t now)
+{
+	int r = helper_keep(h, services, n);
+
+	return r == OK ? start_child(h, now) : r;
 }
 
 int helper_fd(const struct helper *h)

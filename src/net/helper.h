@@ -91,6 +91,10 @@ struct helper {
 int helper_start(struct helper *h, const struct helper_service *services,
     size_t n, int64_t now);
 
+/* The same without the child, which the first turn starts. */
+int helper_keep(struct helper *h, const struct helper_service *services,
+    size_t n);
+
 /* For the loop: descriptor (-1: none), interest, and when to turn next. */
 int helper_fd(const struct helper *h);
 unsigned helper_want(const struct helper *h);

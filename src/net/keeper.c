@@ -114,29 +114,40 @@ static void keep(const struct keeper *k, int from)
 	_exit(0);
 }
 
+long keeper_fork(int *fd)
+{
+	enum sock_reason why;
+	int pair[2];
+	pid_t pid;
+
+	if (sock_pair(pair, &why) != OK)
+		return -1;
+	pid = fork();
+	*fd = pair[pid == 0];
+	sock_close(pair[pid != 0]);
+	if (pid < 0)
+		sock_close(*fd);
+	return pid;
+}
+
 static int split(struct keeper *k)
 {
 	long parent = getpid();
-	enum sock_reason why;
-	int fd[2];
+	int fd;
 
-	if (sock_pair(fd, &why) != OK)
-		return E_FAULT;
-	k->pid = fork();
+	k->pid = keeper_fork(&fd);
 	if (k->pid == 0) {
 		keeper_bind(parent);
 		/* What the terminal says is for the parent to decide. */
 		keeper_signals(1);
-		keeper_close_others(fd[1]);
-		keep(k, fd[1]);
+		keeper_close_others(fd);
+		keep(k, fd);
 	}
-	sock_close(fd[1]);
 	if (k->pid < 0) {
-		sock_close(fd[0]);
 		k->pid = 0;
 		return E_FAULT;
 	}
-	k->fd = fd[0];
+	k->fd = fd;
 	return OK;
 }
 

@@ -34,6 +34,10 @@ int keeper_child(struct keeper *k);
  * at most ms for child and keeper to end. */
 void keeper_stop(struct keeper *k, int ms);
 
+/* A process like this one. In it 0, and *fd leads to us, blocking; here its
+ * number, and *fd leads there, non-blocking; or -1. */
+long keeper_fork(int *fd);
+
 /* For processes that are split off. Dies with its parent, where the system can
  * do that; elsewhere the end of a socket tells. parent: getpid() before. */
 void keeper_bind(long parent);

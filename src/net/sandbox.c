@@ -15,6 +15,7 @@
 #include <unistd.h>
 #ifdef __linux__
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -63,6 +64,13 @@ void sandbox_text(struct buf *b, unsigned rights)
 #ifndef __linux__
 
 unsigned sandbox_serve(const unsigned *ports, size_t n)
+{
+	(void)ports;
+	(void)n;
+	return 0;
+}
+
+unsigned sandbox_watch(const unsigned *ports, size_t n)
 {
 	(void)ports;
 	(void)n;
@@ -123,6 +131,7 @@ enum {
 	LOAD = 0x20, JUMP_EQUAL = 0x15, JUMP_SET = 0x45, RETURN = 0x06,
 	NUMBER = 0, ARCHITECTURE = 4, ARGUMENTS = 16,	/* of seccomp_data */
 	MODE_FILTER = 2,
+	WRITES = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC,
 	FILTER_MAX = 400
 };
 
@@ -191,6 +200,19 @@ static unsigned install(struct program *p)
 		return 0;
 	return SANDBOX_CALLS;
 }
+
+/* Landlock's numbers are the same on every processor, on MIPS above its own
+ * base. */
+#ifndef SYS_landlock_create_ruleset
+#if defined(__mips__)
+#define CALL_BASE 4000
+#else
+#define CALL_BASE 0
+#endif
+#define SYS_landlock_create_ruleset (CALL_BASE + 444)
+#define SYS_landlock_add_rule (CALL_BASE + 445)
+#define SYS_landlock_restrict_self (CALL_BASE + 446)
+#endif
 
 /* What waiting, moving bytes and the end of a process need. The same thing
  * has several names: 32-bit systems have calls for 64-bit times and
@@ -311,6 +333,24 @@ static const long serving[] = {
 #endif
 };
 
+/* Beyond that, and opening files to read them. A worker gives up its rights
+ * after it was forked, and has by then opened what tells its memory. */
+static const long watching[] = {
+	SYS_clone, SYS_kill, SYS_tgkill, SYS_prctl, SYS_set_robust_list,
+	SYS_set_tid_address,
+#ifdef SYS_clone3
+	SYS_clone3,
+#endif
+#ifdef SYS_fork
+	SYS_fork,
+#endif
+#ifdef SYS_rseq
+	SYS_rseq,
+#endif
+	SYS_landlock_create_ruleset, SYS_landlock_add_rule,
+	SYS_landlock_restrict_self
+};
+
 static const long storing[] = {
 	SYS_openat, SYS_mkdirat, SYS_unlinkat, SYS_dup,
 #ifdef SYS_open
@@ -357,8 +397,9 @@ static const long not_resolving[] = {
 #endif
 };
 
-/* What everybody may, and a table of one's own. */
-static unsigned sift(const long *own, size_t n, int sockets)
+/* What everybody may, a table of one's own, and one more. */
+static unsigned sift(const long *own, size_t n, const long *more, size_t nmore,
+    int sockets)
 {
 	struct filter code[FILTER_MAX];
 	struct program p = { 0, code };
@@ -369,6 +410,14 @@ static unsigned sift(const long *own, size_t n, int sockets)
 		rule(&p, common[i], ALLOW);
 	for (i = 0; i < n; i++)
 		rule(&p, own[i], ALLOW);
+	for (i = 0; i < nmore; i++)
+		rule(&p, more[i], ALLOW);
+	if (nmore) {
+		rule_without(&p, SYS_openat, 2, WRITES);
+#ifdef SYS_open
+		rule_without(&p, SYS_open, 1, WRITES);
+#endif
+	}
 #ifdef SYS_socket
 	if (sockets)
 		rule_among(&p, SYS_socket, 0, AF_INET, AF_INET6);
@@ -401,18 +450,6 @@ static unsigned sift_resolving(void)
 }
 
 /* ---- Landlock ---- */
-
-/* Numbers are the same on every processor, on MIPS above its own base. */
-#ifndef SYS_landlock_create_ruleset
-#if defined(__mips__)
-#define CALL_BASE 4000
-#else
-#define CALL_BASE 0
-#endif
-#define SYS_landlock_create_ruleset (CALL_BASE + 444)
-#define SYS_landlock_add_rule (CALL_BASE + 445)
-#define SYS_landlock_restrict_self (CALL_BASE + 446)
-#endif
 
 enum {
 	FS_EXECUTE = 1, FS_READ_FILE = 4, FS_READ_DIR = 8, FS_REFER = 1 << 13,
@@ -515,16 +552,28 @@ static unsigned no_new_privs(void)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? SANDBOX_PRIVS : 0;
 }
 
-unsigned sandbox_serve(const unsigned *ports, size_t n)
+static unsigned serve(uint64_t files, const unsigned *ports, size_t n,
+    const long *more, size_t nmore)
 {
 	unsigned rights = SANITIZED ? 0 : no_new_privs();
 
 	if (!rights)
 		return 0;
 	/* Landlock first: its calls are not among those that are left. */
-	rights |= lock(~(uint64_t)0, ports ? NET_BIND | NET_CONNECT :
+	rights |= lock(files, ports ? NET_BIND | NET_CONNECT :
 	    NET_BIND, ports, n);
-	return rights | sift(serving, COUNT(serving), 1);
+	return rights | sift(serving, COUNT(serving), more, nmore, 1);
+}
+
+unsigned sandbox_serve(const unsigned *ports, size_t n)
+{
+	return serve(~(uint64_t)0, ports, n, NULL, 0);
+}
+
+unsigned sandbox_watch(const unsigned *ports, size_t n)
+{
+	return serve(~(uint64_t)FS_READ_FILE, ports, n, watching,
+	    COUNT(watching));
 }
 
 unsigned sandbox_store(void)
@@ -534,7 +583,7 @@ unsigned sandbox_store(void)
 	if (!rights)
 		return 0;
 	rights |= lock(FS_EXECUTE, NET_BIND | NET_CONNECT, NULL, 0);
-	return rights | sift(storing, COUNT(storing), 0);
+	return rights | sift(storing, COUNT(storing), NULL, 0, 0);
 }
 
 unsigned sandbox_resolve(void)

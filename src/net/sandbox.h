@@ -32,6 +32,11 @@ void sandbox_begin(void);
  * to any. Returns what is in force. */
 unsigned sandbox_serve(const unsigned *ports, size_t n);
 
+/* For the process that watches over several that serve: beyond what they may,
+ * it starts them and ends them, and reads files, as they do before they give up
+ * that right. ports: as theirs, who get no more. */
+unsigned sandbox_watch(const unsigned *ports, size_t n);
+
 /* For the process that writes the log: files, but no sockets of its own and no
  * programs. */
 unsigned sandbox_store(void);
