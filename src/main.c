@@ -69,7 +69,10 @@ static void start_helper(struct proxy *p)
 	look.region = p->config->aws_region;
 	look.cert_file = p->config->cert_file;
 	credentials_setup(&look);
-	helper_start(&p->helper, aws, COUNT(aws), loop_now());
+	if (p->config->workers > 1)
+		workers_prepare(p, aws, COUNT(aws));
+	else
+		helper_start(&p->helper, aws, COUNT(aws), loop_now());
 }
 
 /* .env of the current directory; absent is empty. */
@@ -209,7 +212,8 @@ static void open_monitor(struct proxy *p)
 	o.spend_day = p->config->spend_day;
 	o.memory = p->config->monitor_memory;
 	o.raw = p->config->raw_memory;
-	o.slots = p->n;
+	o.slots = p->nall;
+	o.shared = p->config->workers > 1;
 	o.colour = p->config->colour;
 	o.secrets = p->config->secrets;
 	o.nsecrets = p->config->nsecrets;
@@ -235,7 +239,9 @@ static void give_up_rights(struct proxy *p)
 	}
 	if (c->have_proxy)
 		ports[n++] = c->proxy_port;
-	p->rights = sandbox_serve(any ? NULL : ports, n);
+	p->rights = p->config->workers > 1 && !p->worker ?
+	    sandbox_watch(any ? NULL : ports, n) :
+	    sandbox_serve(any ? NULL : ports, n);
 }
 
 /* Without its helper it finds no upstream, and where processes may not be
@@ -253,6 +259,8 @@ static void serve_until_told(struct proxy *p)
 
 	while (!p->draining || (proxy_busy(p) && p->now < until)) {
 		signals = proxy_turn(p, until);
+		if (p->worker)
+			signals = workers_orders(p);
 		if (signals & LOOP_HUP)
 			monitor_reopen(p->monitor);
 		if (is_lost(p) && !p->draining) {
@@ -270,7 +278,7 @@ static void serve_until_told(struct proxy *p)
 		until = loop_now() + p->config->drain_ms;
 		for (i = 0; i < p->nlisteners; i++)
 			sock_close(p->listener[i]);
-		if (proxy_busy(p))
+		if (proxy_busy(p) && !p->worker)
 			monitor_say(p->monitor, "note", S("ending; requests "
 			    "in flight may finish (DRAIN_TIMEOUT)"));
 	}
@@ -286,6 +294,8 @@ static void close_all(struct proxy *p)
 	for (i = 0; i < p->n; i++)
 		conn_close(&p->conns[i]);
 	helper_stop(&p->helper);
+	if (p->worker)
+		return;
 	otlp_close(p->monitor);
 	alarm_close(p->monitor);
 	monitor_close(p->monitor);
@@ -356,6 +366,14 @@ int main(int argc, char **argv)
 		return r == CONFIG_EXIT ? 0 : 1;
 	if (p->config->health)
 		return health_run(&p->loop, p->config);
+	if (p->config->check)
+		p->config->workers = 1;
+	if (p->config->workers > 1) {
+		share_begin();
+		p->monitor = share_map_open(sizeof *p->monitor);
+		if (!p->monitor)
+			return die(S("no memory to share; set WORKERS=1"));
+	}
 	/* Before keys fill the memory of this process beyond its
 	 * configuration, as the child gets a copy. */
 	start_helper(p);
@@ -378,6 +396,12 @@ int main(int argc, char **argv)
 	give_up_rights(p);
 	banner(p);
 	say_problems(p, buf_str(&warn));
+	if (p->config->workers > 1) {
+		r = workers_run(p);
+		if (r != E_MORE)
+			return r != OK;
+		give_up_rights(p);
+	}
 	serve_until_told(p);
 	close_all(p);
 	return is_lost(p);

@@ -28,6 +28,7 @@ struct quick {
 };
 
 int quick_open(struct quick *q);
+void quick_forget(struct quick *q);
 /* Goes on from h, 0 at first. */
 uint64_t quick_sum(const struct quick *q, uint64_t h, struct str s);
 /* Where the name for that sum is (known), or is to be put. */

@@ -418,10 +418,12 @@ void monitor_say(struct monitor *m, const char *level, struct str text)
 	struct buf b = buf_on(m->line, sizeof m->line);
 	struct buf t = buf_on(m->text, sizeof m->text);
 
+	monitor_enter(m);
 	monitor_redact(m, &t, text);
 	put_in(m, &b, strcmp(level, "warning") ? DIM : YELLOW, str_of(level));
 	buf_put(&b, S(": "));
 	buf_printable(&b, buf_str(&t));
 	print(m, &b);
 	console_flush(m);
+	monitor_leave(m);
 }

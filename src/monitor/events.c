@@ -50,10 +50,12 @@ void record_raw(struct record *r, enum raw_side side, int head,
 
 	if (!j || !r->req)
 		return;
+	monitor_enter(r->mon);
 	if (head)
 		raw_head(j, r->slot, side, bytes);
 	else
 		raw_add(j, r->slot, side, bytes);
+	monitor_leave(r->mon);
 }
 
 /* ---- upstream --------------------------------------------------------- */
@@ -121,6 +123,7 @@ void record_upstream(struct record *r, const struct record_sent *s)
 
 	if (!j || !r->req)
 		return;
+	monitor_enter(r->mon);
 	raw_head(j, r->slot, RAW_UPSTREAM_REQUEST, s->head);
 	for (i = 0; i < s->nbody; i++)
 		raw_add(j, r->slot, RAW_UPSTREAM_REQUEST, s->body[i]);
@@ -152,6 +155,7 @@ void record_upstream(struct record *r, const struct record_sent *s)
 	put_notes(j, r->notes);
 	journal_put_word(j, "cdx.upstream.backend", s->backend);
 	journal_end(j);
+	monitor_leave(r->mon);
 }
 
 /* ---- answer ----------------------------------------------------------- */

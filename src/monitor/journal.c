@@ -6,9 +6,6 @@
  * is mapped once.
  *
  * SPDX-License-Identifier: MIT */
-#define _DEFAULT_SOURCE		/* MAP_ANONYMOUS, MAP_NORESERVE */
-#include <sys/mman.h>
-
 #include "../net/loop.h"
 #include "lines.h"
 
@@ -19,17 +16,6 @@ enum {
 	PROBES = 8,		/* places a name may have in the table */
 	RING_MIN = 1 << 16
 };
-
-void *journal_map(uint64_t n)
-{
-	void *m;
-
-	if (n == 0 || n > SIZE_MAX / 2)
-		return NULL;
-	m = mmap(NULL, (size_t)n, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return m == MAP_FAILED ? NULL : m;
-}
 
 /* FNV-1a: a key for looking up, not for trust. */
 uint64_t journal_hash(struct str s)
@@ -61,7 +47,8 @@ static size_t power_of_two(uint64_t n)
 
 struct journal *journal_open(const struct journal_options *o)
 {
-	struct journal *j = journal_map(sizeof *j);
+	/* The child that writes the file looks at the options in it. */
+	struct journal *j = share_map_open(sizeof *j);
 	char *line, *text;
 
 	if (!j)
@@ -70,11 +57,11 @@ struct journal *journal_open(const struct journal_options *o)
 	j->size = o->memory < RING_MIN ? RING_MIN : o->memory;
 	j->nentries = power_of_two(j->size / ENTRY_FOR);
 	j->nblobs = power_of_two(j->size / BLOB_FOR);
-	j->ring = journal_map(j->size);
-	j->entry = journal_map(j->nentries * sizeof *j->entry);
-	j->blob = journal_map(j->nblobs * sizeof *j->blob);
-	line = journal_map(JOURNAL_LINE_MAX);
-	text = journal_map(JOURNAL_LINE_MAX);
+	j->ring = share_map(j->size);
+	j->entry = share_map(j->nentries * sizeof *j->entry);
+	j->blob = share_map(j->nblobs * sizeof *j->blob);
+	line = share_map(JOURNAL_LINE_MAX);
+	text = share_map(JOURNAL_LINE_MAX);
 	if (!j->ring || !j->entry || !j->blob || !line || !text)
 		return NULL;
 	j->text = buf_on(text, JOURNAL_LINE_MAX);
@@ -428,6 +415,14 @@ uint64_t journal_end(struct journal *j)
 	j->writer.emitted += j->open.closed ? j->open.public + 2 : b->n + 1;
 	place(j, &j->open, b->p);
 	return seq;
+}
+
+void journal_mend(struct journal *j)
+{
+	j->failed = 0;
+	j->young = j->fresh = j->next;
+	j->raw_first = j->raw_next;
+	quick_forget(&j->quick);
 }
 
 void journal_stats(const struct journal *j, struct journal_stats *out)

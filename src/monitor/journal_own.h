@@ -12,6 +12,7 @@
 #ifndef JOURNAL_OWN_H
 #define JOURNAL_OWN_H
 
+#include "../net/share.h"
 #include "blob.h"
 #include "journal.h"
 #include "redact.h"
@@ -97,14 +98,15 @@ struct journal {
 	struct writer writer;
 };
 
-/* Address space that costs nothing until it is touched. NULL: none. */
-void *journal_map(uint64_t n);
 uint64_t journal_hash(struct str s);
 
 /* journal.c: whether a blob of that name must be written (again) before a line
  * may name it; and that it was. */
 int journal_needs(const struct journal *j, uint64_t key);
 void journal_wrote(struct journal *j, uint64_t key, uint64_t seq);
+/* What may be half written, as its writer died, is not relied on any more:
+ * contents are hashed and written anew. */
+void journal_mend(struct journal *j);
 /* The key that a blob's hex name has; 0: it is none. */
 uint64_t journal_sha_key(struct str hex);
 /* A line that was written in an earlier life. seq is not below the next. */

@@ -5,9 +5,6 @@
  * cursor. An answer that is larger than the buffer goes on unwatched.
  *
  * SPDX-License-Identifier: MIT */
-#define _DEFAULT_SOURCE		/* madvise */
-#include <sys/mman.h>
-
 #include "journal_own.h"
 
 enum {
@@ -20,9 +17,9 @@ int live_map(struct journal *j)
 {
 	size_t size;
 
-	j->live = journal_map(j->opt.slots * sizeof *j->live);
+	j->live = share_map(j->opt.slots * sizeof *j->live);
 	for (size = LIVE_SIZE; j->live && size >= LIVE_SIZE_MIN; size /= 2) {
-		j->live_bytes = journal_map((uint64_t)size * j->opt.slots);
+		j->live_bytes = share_map((uint64_t)size * j->opt.slots);
 		if (!j->live_bytes)
 			continue;
 		j->live_size = size;
@@ -46,8 +43,8 @@ void live_start(struct journal *j, size_t slot, struct str id,
 		return;
 	l = &j->live[slot];
 	if (l->n > LIVE_KEEP)
-		(void)madvise(bytes_of(j, slot) + LIVE_KEEP,
-		    j->live_size - LIVE_KEEP, MADV_DONTNEED);
+		share_drop(bytes_of(j, slot) + LIVE_KEEP,
+		    j->live_size - LIVE_KEEP);
 	l->answer++;
 	l->answer += l->answer == 0;
 	l->session = session;

@@ -143,11 +143,20 @@ static void count_tokens(struct metric_model *m, const struct record *r)
 		    u->cache_read + u->cache_write);
 }
 
+static int statm = -1;
+
+void metrics_open(void)
+{
+	if (statm >= 0)
+		close(statm);
+	statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+}
+
 void metrics_init(struct metrics *t, int64_t wall_ms)
 {
 	memset(t, 0, sizeof *t);
 	t->started = wall_ms;
-	t->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	metrics_open();
 }
 
 void metrics_record(struct metrics *t, const struct record *r)
@@ -512,20 +521,39 @@ static void put_troubles(const struct monitor *mon, const struct metrics *t,
 		    mon->journal->redact.count[i], i == 0);
 }
 
-/* The second number of statm is pages in memory. */
-static uint64_t resident(int fd)
+/* Of statm the second number is pages in memory, the third those of them that
+ * others may have too. */
+uint64_t metrics_resident(int shared)
 {
 	char text[128];
 	struct str s = { text, 0 }, part;
-	ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof text, 0);
-	uint64_t pages = 0;
+	ssize_t n = statm < 0 ? -1 : pread(statm, text, sizeof text, 0);
+	uint64_t all, common;
 
 	if (n <= 0)
 		return 0;
 	s.n = (size_t)n;
 	str_cut(&s, ' ', &part);
 	str_cut(&s, ' ', &part);
-	return str_u64(part, &pages) == OK ? pages * PAGE : 0;
+	if (str_u64(part, &all) != OK)
+		return 0;
+	str_cut(&s, ' ', &part);
+	if (str_u64(part, &common) != OK || common > all)
+		return 0;
+	return (shared ? common : all - common) * PAGE;
+}
+
+/* Of all who serve. What they share counts once. */
+static uint64_t resident(const struct monitor *m)
+{
+	uint64_t n = metrics_resident(1);
+	size_t i;
+
+	if (!m->lock.shared)
+		return n + metrics_resident(0);
+	for (i = 0; i < WORKERS_MAX; i++)
+		n += m->resident[i];
+	return n;
 }
 
 static void put_state(const struct monitor *m, size_t in_flight,
@@ -533,7 +561,7 @@ static void put_state(const struct monitor *m, size_t in_flight,
 {
 	const struct metrics *t = &m->metrics;
 	struct journal_stats s = { 0 };
-	uint64_t memory = resident(t->statm);
+	uint64_t memory = resident(m);
 
 	if (m->journal)
 		journal_stats(m->journal, &s);

@@ -43,7 +43,6 @@ struct metric_model {
 
 struct metrics {
 	int64_t started;	/* ms since 1970 */
-	int statm;		/* open, for the memory in use; -1 */
 	uint64_t ended;		/* requests */
 	struct metric_model model[METRIC_MODELS + 1];
 	uint64_t tool[METRIC_TOOLS][METRIC_OUTCOMES];
@@ -56,6 +55,11 @@ struct record;
 
 /* Once, at the start. */
 void metrics_init(struct metrics *t, int64_t wall_ms);
+/* In each process, before it may open files no more: for its memory. */
+void metrics_open(void);
+/* Bytes of memory that this process holds; those alone that it shares with
+ * nobody, or those alone that it does. 0: not known. */
+uint64_t metrics_resident(int shared);
 /* A request ended. */
 void metrics_record(struct metrics *t, const struct record *r);
 /* A tool's result came back; ms: as the client measured it, or -1. */

@@ -10,6 +10,7 @@
 #define MONITOR_H
 
 #include "../core/core.h"
+#include "../net/share.h"
 #include "../wire/http.h"
 #include "alarm.h"
 #include "journal.h"
@@ -19,6 +20,7 @@
 enum {
 	RECORD_CALLS_MAX = 24,	/* calls of an answer looked at */
 	RECORD_TOOLS_MAX = 16,	/* names of called tools kept; more are counted */
+	WORKERS_MAX = 32,	/* processes that serve */
 	RECORD_TEXT = 128,	/* kept of any name: a model, a tool */
 	MONITOR_SECRETS_MAX = 16	/* known values that are never written */
 };
@@ -55,6 +57,7 @@ struct record {
 	struct sink sink;		/* set by record_init */
 	struct monitor *mon;
 	size_t slot;			/* of the client's connection */
+	int begun;			/* and not ended */
 	struct label id;		/* request id */
 	const char *class;		/* main subagent auxiliary compaction probe
 					 * count models; static */
@@ -126,6 +129,8 @@ struct monitor_options {
 	uint64_t memory, raw;		/* of the journal in memory, of exact
 					 * bytes */
 	size_t slots;			/* connections in flight at most */
+	int shared;			/* several processes have it; share_begin
+					 * was called */
 	/* Budgets, 10^-12 USD; 0: no alert. */
 	uint64_t spend_session, spend_hour, spend_day;
 	const struct str *secrets;	/* masked wherever they'd appear */
@@ -161,6 +166,13 @@ struct monitor {
 	char clock[8];			/* 12:03:11 */
 	char console[4096];		/* PIPE_BUF: a pipe takes it whole */
 	uint64_t requests, errors, cancelled;
+	/* Where several processes serve. */
+	struct share_lock lock;
+	int asleep;			/* the owner waits to be woken; with so
+					 * much before it: */
+	uint64_t slept_at;
+	size_t slept_queue;
+	uint64_t resident[WORKERS_MAX];	/* bytes, not counting shared ones */
 	struct metrics metrics;
 	struct otlp otlp;
 	struct alarm alarm;
@@ -177,6 +189,21 @@ void monitor_reopen(struct monitor *m);
 void monitor_close(struct monitor *m);
 /* Lines of the console and of LOG_DIR that could not be written. */
 uint64_t monitor_dropped(const struct monitor *m);
+/* Several processes may serve with one monitor, in memory that they share: one
+ * more owns it and writes the journal's file. A lock stands before all of it:
+ * what a record does takes it, and so do monitor_say and what is done in turns;
+ * who calls anything else, as a page, takes it around that.
+ *
+ * monitor_worker: this process serves, and wakes the owner by a byte into fd.
+ * monitor_settle: the owner is about to wait until then. monitor_mend: a process died while it held the lock:
+ * what may be half written is forgotten. */
+void monitor_enter(struct monitor *m);
+void monitor_leave(struct monitor *m);
+void monitor_worker(int fd);
+void monitor_settle(struct monitor *m, int64_t now, int64_t wake);
+void monitor_mend(struct monitor *m);
+/* At most once a second: what this process holds of memory. */
+void monitor_resident(struct monitor *m, int64_t now);
 /* For the loop: the journal's way to the disk (-1: none), and what is due by
  * time alone. monitor_turn, once a turn, returns when it wants to be called at
  * the latest, as loop_now(). readable: select found monitor_fd so. */
@@ -221,6 +248,10 @@ struct record_source {
  * log, as one JSON object. Both are called once a record. */
 void record_begin(struct record *r, const struct record_source *from);
 void record_end(struct record *r);
+/* The process that served it is gone: ends it as cut, with that fault. What it
+ * points to is gone too. arena: scratch. */
+void record_abandon(struct record *r, const struct fault *f,
+    const struct arena *arena);
 /* Lines of our own: start, warnings. Plain text, escaped by the function. */
 void monitor_say(struct monitor *m, const char *level, struct str text);
 /* Takes every known secret and everything key-shaped out of a text. */

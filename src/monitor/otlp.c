@@ -190,6 +190,7 @@ void otlp_ended(struct monitor *m, struct str id)
 
 	if (!o->memory || id.n >= OTLP_ID)
 		return;
+	monitor_enter(m);
 	if (o->n == OTLP_QUEUE) {
 		o->first = (o->first + 1) % OTLP_QUEUE;
 		o->n--;
@@ -200,6 +201,7 @@ void otlp_ended(struct monitor *m, struct str id)
 	to[id.n] = '\0';
 	if (o->n == 1)
 		o->due = loop_now() + BATCH_MS;
+	monitor_leave(m);
 }
 
 static void put_request(struct monitor *m, struct page *pg, struct str id)
@@ -300,14 +302,12 @@ static void listen_to(struct monitor *m, int64_t now)
 	}
 }
 
-int64_t otlp_turn(struct monitor *m, int64_t now)
+static int64_t turn(struct monitor *m, int64_t now)
 {
 	struct otlp *o = &m->otlp;
 	enum sock_reason why;
 	long n;
 
-	if (!o->memory)
-		return LOOP_NEVER;
 	if (o->fd < 0 && now >= o->again)
 		start(o, now);
 	if (o->fd >= 0)
@@ -326,6 +326,18 @@ int64_t otlp_turn(struct monitor *m, int64_t now)
 		o->sent += (size_t)n;
 	}
 	return o->n > 0 && o->sent == o->frame.n ? o->due : LOOP_NEVER;
+}
+
+int64_t otlp_turn(struct monitor *m, int64_t now)
+{
+	int64_t wake;
+
+	if (!m->otlp.memory)
+		return LOOP_NEVER;
+	monitor_enter(m);
+	wake = turn(m, now);
+	monitor_leave(m);
+	return wake;
 }
 
 void otlp_close(struct monitor *m)

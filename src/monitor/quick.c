@@ -19,12 +19,17 @@ enum {
 
 int quick_open(struct quick *q)
 {
-	q->seen = journal_map(PLACES * sizeof *q->seen);
+	q->seen = share_map(PLACES * sizeof *q->seen);
 	if (loop_random(q->key, sizeof q->key) != OK ||
 	    loop_random(&q->mix, sizeof q->mix) != OK)
 		return E_FAULT;
 	q->mix |= 1;
 	return q->seen ? OK : E_FULL;
+}
+
+void quick_forget(struct quick *q)
+{
+	memset(q->seen, 0, PLACES * sizeof *q->seen);
 }
 
 static uint32_t word(const char *p)

@@ -38,9 +38,9 @@ int raw_map(struct journal *j)
 	while (n < j->opt.raw / PIECE_FOR)
 		n *= 2;
 	j->nraw = (size_t)n;
-	j->raw = journal_map(j->opt.raw);
-	j->raw_entry = journal_map(n * sizeof *j->raw_entry);
-	j->raw_slot = journal_map(j->opt.slots * sizeof *j->raw_slot);
+	j->raw = share_map(j->opt.raw);
+	j->raw_entry = share_map(n * sizeof *j->raw_entry);
+	j->raw_slot = share_map(j->opt.slots * sizeof *j->raw_slot);
 	if (j->raw && j->raw_entry && j->raw_slot)
 		return OK;
 	j->opt.raw = 0;

@@ -125,7 +125,7 @@ static struct jv parse(struct json *doc, struct str line)
 	struct arena a;
 
 	if (!memory)
-		memory = journal_map(SCRATCH);
+		memory = share_map_own(SCRATCH);
 	a = (struct arena){ memory, memory ? memory + SCRATCH : NULL };
 	/* A value of a document that isn't sound is absent. */
 	memset(doc, 0, sizeof *doc);

@@ -57,11 +57,11 @@ static int read_text(struct str path, struct buf *b)
 static void read_prices(struct monitor *m)
 {
 	struct str path = m->opt.prices_file, why = S("");
-	char *text = journal_map(PRICES_TEXT);
+	char *text = share_map_own(PRICES_TEXT);
 	struct arena a;
 	struct buf b;
 
-	a.cur = journal_map(PRICES_SCRATCH);
+	a.cur = share_map_own(PRICES_SCRATCH);
 	if (path.n == 0 || !text || !a.cur)
 		return;
 	a.end = a.cur + PRICES_SCRATCH;
@@ -91,9 +91,9 @@ static void open_journal(struct monitor *m)
 	struct buf b = buf_on(number, sizeof number);
 
 	m->journal = journal_open(&jo);
-	m->recogniser = journal_map(sizeof *m->recogniser);
-	m->prices = journal_map(sizeof *m->prices);
-	m->in_flight = journal_map((o->slots + 1) * sizeof *m->in_flight);
+	m->recogniser = share_map(sizeof *m->recogniser);
+	m->prices = share_map(sizeof *m->prices);
+	m->in_flight = share_map((o->slots + 1) * sizeof *m->in_flight);
 	if (!m->journal || !m->recogniser || !m->prices || !m->in_flight) {
 		m->journal = NULL;
 		say(m, "warning", S("no memory for the monitor "
@@ -116,12 +116,14 @@ void monitor_open(struct monitor *m, const struct monitor_options *o)
 	size_t i;
 
 	memset(m, 0, sizeof *m);
+	m->lock.shared = o->shared;
 	m->opt = *o;
 	for (i = 0; i < o->nsecrets && i < MONITOR_SECRETS_MAX; i++)
 		m->secrets[i] = o->secrets[i];
 	m->opt.secrets = m->secrets;
 	m->opt.nsecrets = i;
 	m->colour = o->colour >= 0 ? o->colour : isatty(o->console_fd);
+	m->opt.colour = m->colour;
 	/* Reads the time zone now: later it would allocate while serving. */
 	tzset();
 	metrics_init(&m->metrics, loop_wall());
@@ -130,15 +132,19 @@ void monitor_open(struct monitor *m, const struct monitor_options *o)
 
 void monitor_reopen(struct monitor *m)
 {
+	monitor_enter(m);
 	if (m->journal)
 		writer_reopen(m->journal);
+	monitor_leave(m);
 }
 
 void monitor_close(struct monitor *m)
 {
+	monitor_enter(m);
 	console_flush(m);
 	if (m->journal)
 		writer_close(m->journal);
+	monitor_leave(m);
 }
 
 int monitor_fd(const struct monitor *m)
@@ -171,7 +177,7 @@ static void tend_files(struct monitor *m, int64_t now)
 	}
 }
 
-int64_t monitor_turn(struct monitor *m, int64_t now, int readable)
+static int64_t turn(struct monitor *m, int64_t now, int readable)
 {
 	int64_t wake;
 	size_t i;
@@ -199,5 +205,15 @@ int64_t monitor_turn(struct monitor *m, int64_t now, int readable)
 	if ((m->open || m->dropped_told != m->journal->dropped) &&
 	    m->tended + TEND_MS < wake)
 		wake = m->tended + TEND_MS;
+	return wake;
+}
+
+int64_t monitor_turn(struct monitor *m, int64_t now, int readable)
+{
+	int64_t wake;
+
+	monitor_enter(m);
+	wake = turn(m, now, readable);
+	monitor_leave(m);
 	return wake;
 }

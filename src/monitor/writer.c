@@ -434,7 +434,7 @@ void writer_reopen(struct journal *j)
 void writer_open(struct journal *j, const struct writer_options *o)
 {
 	struct writer *w = &j->writer;
-	char *frame = o->dir.n ? journal_map(SCRIBE_MAX + 64) : NULL;
+	char *frame = o->dir.n ? share_map_own(SCRIBE_MAX + 64) : NULL;
 	uint64_t size = 0, room;
 	int64_t now = loop_now();
 
@@ -446,7 +446,7 @@ void writer_open(struct journal *j, const struct writer_options *o)
 		return;
 	w->frame = buf_on(frame, SCRIBE_MAX);
 	room = j->opt.raw / 4 + FULL_MORE;
-	frame = o->full && j->opt.raw ? journal_map(room) : NULL;
+	frame = o->full && j->opt.raw ? share_map_own(room) : NULL;
 	w->full = buf_on(frame, frame ? (size_t)room : 0);
 	load_tail(j, o->dir, &size, &w->segment);
 	w->seq = j->next;

@@ -460,6 +460,9 @@ static int read_limits(struct reader *r)
 	    setting_number(r, MAX_CONN, 2, n, &n) != OK)
 		return E_FAULT;
 	c->connections = (unsigned)n;
+	if (setting_number(r, WORKERS, 1, WORKERS_MAX, &n) != OK)
+		return E_FAULT;
+	c->workers = (unsigned)n;
 	c->max_memory = r->in->machine_memory / 2;
 	if (c->max_memory == 0 || c->max_memory > 1 << 30)
 		c->max_memory = 1 << 30;

@@ -71,6 +71,7 @@ struct config {
 							 * alert */
 	struct str alert_cmd;	/* empty: none */
 	unsigned connections;	/* client connections served at once */
+	unsigned workers;	/* processes that do */
 	struct str cert_file;
 	int have_proxy;		/* HTTPS_PROXY */
 	struct str proxy_host, proxy_auth;	/* auth: Basic credentials, plain

@@ -336,7 +336,7 @@ static void record_start(struct proxy *p, struct client *c)
 	struct buf b = buf_on(peer, sizeof peer);
 
 	record_init(&x->rec, p->monitor);
-	x->rec.slot = c->slot;
+	x->rec.slot = (size_t)(c - p->all);
 	label_set(&x->rec.id, client_request_id(c));
 	label_set(&x->rec.client, http_field(h, S("user-agent")));
 	x->rec.accepted = c->begun_at;

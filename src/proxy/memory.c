@@ -44,7 +44,8 @@ static int map_arrays(struct proxy *p)
 	struct tls *tls;
 	size_t i;
 
-	p->clients = map(round_up(p->n * sizeof *p->clients));
+	p->nall = p->n * p->config->workers;
+	p->all = p->clients = share_map(round_up(p->nall * sizeof *p->all));
 	p->conns = map(round_up(p->n * sizeof *p->conns));
 	tls = map(round_up(p->n * sizeof *tls));
 	if (!p->clients || !p->conns || !tls)

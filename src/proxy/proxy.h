@@ -14,6 +14,7 @@
  *	account.c	AWS: credentials, endpoints by region
  *	upstream.c	pool, connect, proxy CONNECT, TLS, bytes
  *	health.c	--health
+ *	workers.c	WORKERS: several processes that serve
  *	memory.c	slots: mapped at start, handed back, the ceiling
  *
  * SPDX-License-Identifier: MIT */
@@ -384,6 +385,20 @@ int check_run(struct proxy *p);
  * 0 when it answers as it should. */
 int health_run(struct loop *l, const struct config *c);
 
+/* ---- workers.c -------------------------------------------------------- */
+
+/* Before rights are given up and memory is filled: a keeper for each worker's
+ * helper. */
+void workers_prepare(struct proxy *p, const struct helper_service *services,
+    size_t n);
+/* Starts them and watches over them until they are told to end. In a worker it
+ * returns E_MORE, and the worker serves. Elsewhere OK; E_FAULT: one could not
+ * go on, nor another in its place. */
+int workers_run(struct proxy *p);
+/* A worker's orders in place of signals, as LOOP_TERM: once to end when its
+ * requests have, once more to end at once. */
+unsigned workers_orders(struct proxy *p);
+
 /* ---- serve.c ---------------------------------------------------------- */
 
 struct proxy {
@@ -402,6 +417,10 @@ struct proxy {
 	int draining;
 	size_t n;		/* slots, clients, connections */
 	struct client *clients;
+	unsigned worker;	/* which of WORKERS, from 1; 0: alone */
+	int orders;		/* a worker's descriptor to who watches over it */
+	size_t nall;		/* clients of all workers: memory that they */
+	struct client *all;	/* share, so that one that died is accounted */
 	struct conn *conns;
 	char *memory;
 	size_t work_size, in_size, out_size;
@@ -413,6 +432,9 @@ struct proxy {
 /* One turn of the loop: wants, select, accept, serve. wake: look no later
  * than this. Returns the signals that came. */
 unsigned proxy_turn(struct proxy *p, int64_t wake);
+/* The monitor's own part of a turn: what it waits for, and its work. */
+int64_t proxy_want_monitor(struct proxy *p);
+void proxy_turn_monitor(struct proxy *p);
 /* Clients that are not resting between requests. */
 size_t proxy_busy(const struct proxy *p);
 

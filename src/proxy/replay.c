@@ -106,6 +106,17 @@ static void say_cost(struct client *c, const struct replay *r,
 	reply_fault(c, &f);
 }
 
+static int recall(struct proxy *p, struct client *c, struct replay *r,
+    struct fault *f)
+{
+	int k;
+
+	monitor_enter(p->monitor);
+	k = page_replay(p->monitor, r, &c->a, f);
+	monitor_leave(p->monitor);
+	return k;
+}
+
 void replay_start(struct proxy *p, struct client *c)
 {
 	struct replay *r = arena_get(&c->a, sizeof *r);
@@ -117,7 +128,7 @@ void replay_start(struct proxy *p, struct client *c)
 	FAULT(&f, 413, S("no memory for a replay"));
 	confirmed = r ? read_ask(c, r, &f) - 1 : E_FAULT;
 	if (confirmed < 0 || replay_route(p, r->model, &d, &f) != OK ||
-	    page_replay(p->monitor, r, &c->a, &f) != OK) {
+	    recall(p, c, r, &f) != OK) {
 		reply_fault(c, &f);
 		return;
 	}
@@ -139,5 +150,7 @@ void replay_start(struct proxy *p, struct client *c)
 	c->content.p = (char *)(uintptr_t)r->body.p;
 	c->content.n = c->content.cap = r->body.n;
 	exchange_start(p, c, CALL_MESSAGES);
+	monitor_enter(p->monitor);
 	page_replayed(p->monitor, r, client_request_id(c));
+	monitor_leave(p->monitor);
 }

@@ -161,6 +161,23 @@ size_t proxy_busy(const struct proxy *p)
 	return n;
 }
 
+int64_t proxy_want_monitor(struct proxy *p)
+{
+	loop_want(&p->loop, monitor_fd(p->monitor), monitor_want(p->monitor));
+	loop_want(&p->loop, otlp_fd(p->monitor), otlp_want(p->monitor));
+	loop_want(&p->loop, alarm_fd(p->monitor), WANT_READ);
+	return p->monitor_at;
+}
+
+void proxy_turn_monitor(struct proxy *p)
+{
+	p->monitor_at = earlier(monitor_turn(p->monitor, p->now,
+	    loop_readable(&p->loop, monitor_fd(p->monitor))),
+	    otlp_turn(p->monitor, p->now));
+	p->monitor_at = earlier(p->monitor_at, alarm_turn(p->monitor, p->now,
+	    loop_readable(&p->loop, alarm_fd(p->monitor))));
+}
+
 unsigned proxy_turn(struct proxy *p, int64_t wake)
 {
 	unsigned signals;
@@ -175,10 +192,10 @@ unsigned proxy_turn(struct proxy *p, int64_t wake)
 		wake = earlier(wake, p->accept_after);
 	loop_want(&p->loop, helper_fd(&p->helper), helper_want(&p->helper));
 	wake = earlier(wake, helper_deadline(&p->helper));
-	loop_want(&p->loop, monitor_fd(p->monitor), monitor_want(p->monitor));
-	loop_want(&p->loop, otlp_fd(p->monitor), otlp_want(p->monitor));
-	loop_want(&p->loop, alarm_fd(p->monitor), WANT_READ);
-	wake = earlier(wake, p->monitor_at);
+	if (p->worker)
+		loop_want(&p->loop, p->orders, WANT_READ);
+	else
+		wake = earlier(wake, proxy_want_monitor(p));
 	wake = collect_wants(p, wake);
 	signals = loop_wait(&p->loop, wake);
 	p->now = loop_now();
@@ -191,11 +208,10 @@ unsigned proxy_turn(struct proxy *p, int64_t wake)
 	conn_tend(p);
 	account_tend(p);
 	serve(p);
-	p->monitor_at = earlier(monitor_turn(p->monitor, p->now,
-	    loop_readable(&p->loop, monitor_fd(p->monitor))),
-	    otlp_turn(p->monitor, p->now));
-	p->monitor_at = earlier(p->monitor_at, alarm_turn(p->monitor, p->now,
-	    loop_readable(&p->loop, alarm_fd(p->monitor))));
+	if (p->worker)
+		monitor_resident(p->monitor, p->now);
+	else
+		proxy_turn_monitor(p);
 	if (!p->draining)
 		for (i = 0; i < p->nlisteners; i++)
 			if (loop_readable(&p->loop, p->listener[i]))

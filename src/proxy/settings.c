@@ -189,8 +189,11 @@ static const struct option {
 	    "ceiling for requests in flight; default: half the machine's "
 	    "memory, at most 1g" },
 	[MAX_CONN] = { "MAX_CONNECTIONS", NULL, "--max-connections", NUMBER, 0,
-	    "", "clients served at once, more wait; default, and most: 450, or "
-	    "24 with 32-bit addresses" },
+	    "", "clients served at once by each worker, more wait; default, and "
+	    "most: 450, or 24 with 32-bit addresses" },
+	[WORKERS] = { "WORKERS", NULL, "--workers", NUMBER, 0, "1",
+	    "processes that serve, one a processor; MAX_MEMORY is all of "
+	    "theirs together" },
 	[MONITOR_TOKEN] = { "MONITOR_TOKEN", NULL, NULL, SECRET, 0, "",
 	    "opens the monitor: /dashboard?token=...; beyond this machine "
 	    "there is no monitor without" },

@@ -157,11 +157,14 @@ void surface_metrics(struct proxy *p, struct client *c)
 	struct buf b = buf_open(&c->a);
 	size_t i, open = 0, watchers = 0;
 
-	for (i = 0; i < p->n; i++) {
-		open += p->clients[i].x.stage != X_NONE;
-		watchers += p->clients[i].state == CLIENT_PAGE;
+	/* Other workers' too, as they are at this moment. */
+	for (i = 0; i < p->nall; i++) {
+		open += p->all[i].x.stage != X_NONE;
+		watchers += p->all[i].state == CLIENT_PAGE;
 	}
+	monitor_enter(p->monitor);
 	metrics_write(p->monitor, open, watchers, &b);
+	monitor_leave(p->monitor);
 	reply(c, 200, S("text/plain; version=0.0.4; charset=utf-8"),
 	    S("cache-control: no-store\r\n"), buf_end(&c->a, &b));
 }

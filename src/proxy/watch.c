@@ -10,6 +10,7 @@
 
 enum {
 	WATCHERS_MAX = 16,	/* a browser opens up to 6; two and their tabs */
+	LOOK_MS = 50,		/* as often as deltas are told */
 	WATCHERS_PART = 4	/* at most one in so many slots */
 };
 
@@ -57,6 +58,7 @@ void watch_start(struct proxy *p, struct client *c, struct str rest)
 	struct page_head *h = arena_get(&c->a, sizeof *h);
 	struct page_ask ask;
 	struct fault f;
+	int r;
 
 	if (watch_admits(p, &c->head)) {
 		answer_token(p, c);
@@ -66,7 +68,15 @@ void watch_start(struct proxy *p, struct client *c, struct str rest)
 	ask.query = c->head.query;
 	ask.last_id = http_field(&c->head, S("last-event-id"));
 	ask.none_match = http_field(&c->head, S("if-none-match"));
-	if (!h || page_open(h, p->monitor, &ask, &c->a, p->now, &f) != OK) {
+	if (!h) {
+		FAULT(&f, 500, S("no memory for an answer"));
+		reply_fault(c, &f);
+		return;
+	}
+	monitor_enter(p->monitor);
+	r = page_open(h, p->monitor, &ask, &c->a, p->now, &f);
+	monitor_leave(p->monitor);
+	if (r != OK) {
 		reply_fault(c, &f);
 		return;
 	}
@@ -96,7 +106,9 @@ void watch_turn(struct proxy *p, struct client *c)
 		return;
 	if (!page_whole(c->page))
 		chunk_begin(c);
+	monitor_enter(p->monitor);
 	r = page_more(c->page, &c->out, waiting, p->now);
+	monitor_leave(p->monitor);
 	chunk_end(c);
 	/* The stream never ends by itself; a clean end sends browsers back to
 	 * ask again. */
@@ -115,8 +127,13 @@ void watch_turn(struct proxy *p, struct client *c)
 int64_t watch_deadline(const struct proxy *p, const struct client *c)
 {
 	size_t waiting = c->out.n - c->out_sent;
+	int64_t wake;
 
 	if (waiting >= OUT_HIGH)
 		return LOOP_NEVER;	/* it has to take something first */
-	return p->draining ? p->now : page_wake(c->page, waiting, p->now);
+	wake = p->draining ? p->now : page_wake(c->page, waiting, p->now);
+	/* Nobody tells us what other workers wrote. */
+	if (p->worker && wake > p->now + LOOK_MS)
+		wake = p->now + LOOK_MS;
+	return wake;
 }

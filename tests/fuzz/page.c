@@ -22,6 +22,7 @@
 /* link: net/sock.c */
 /* link: net/keeper.c */
 /* link: net/sandbox.c */
+/* link: net/share.c */
 #include <stdlib.h>
 
 #include "../../src/monitor/journal_own.h"

@@ -91,13 +91,13 @@ static int healthy(void)
 	return n > 0 && strstr(in, " 200 ");
 }
 
-static int status_has(const char *line)
+static int status_has(pid_t pid, const char *line)
 {
 	char path[64], text[4096] = "";
 	size_t n = 0;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/%ld/status", (long)proxy.pid);
+	snprintf(path, sizeof(path), "/proc/%ld/status", (long)pid);
 	f = fopen(path, "r");
 	if (f) {
 		n = fread(text, 1, sizeof(text) - 1, f);
@@ -107,7 +107,8 @@ static int status_has(const char *line)
 	return strstr(text, line) != NULL;
 }
 
-static void test_calls(void)
+/* watches: it is the one that watches over workers, which may do more. */
+static void test_calls(pid_t pid, int watches)
 {
 	static const struct {
 		const char *what, *text;
@@ -140,18 +141,21 @@ static void test_calls(void)
 	size_t i;
 	long own;
 
-	if (!attach(proxy.pid)) {
+	if (!attach(pid)) {
 		t_skip("the program's own process can't be traced here");
 		return;
 	}
 	/* That it works at all. */
-	own = call(proxy.pid, SYS_getpid, "", 0, 0, 0, 0);
-	T_INT(own, proxy.pid, "a call that it may make");
-	for (i = 0; own == proxy.pid && i < COUNT(calls); i++)
-		T_INT(call(proxy.pid, calls[i].number, calls[i].text,
+	own = call(pid, SYS_getpid, "", 0, 0, 0, 0);
+	T_INT(own, pid, "a call that it may make");
+	for (i = 0; own == pid && i < COUNT(calls); i++)
+		if (!watches || (calls[i].number != SYS_fork &&
+		    calls[i].number != SYS_clone &&
+		    calls[i].number != SYS_kill && calls[i].c != O_RDONLY))
+			T_INT(call(pid, calls[i].number, calls[i].text,
 		    calls[i].a, calls[i].b, calls[i].c, calls[i].d),
 		    calls[i].want, "it can't %s", calls[i].what);
-	detach(proxy.pid);
+	detach(pid);
 	T(healthy(), "and goes on serving");
 }
 
@@ -198,9 +202,9 @@ static void test_helper(void)
 
 /* Its upstream has a name and the keeper is killed: nobody can look names up
  * any more. It says so and ends, for who started it to start it anew. */
-static void test_keeper(const char *binary)
+static void test_keeper(const char *binary, const char *workers)
 {
-	static const char *const settings[] = { "OPENAI_MODEL=m",
+	const char *const settings[] = { "OPENAI_MODEL=m", workers,
 		"OPENAI_BASE_URL=https://llm.invalid/v1", NULL };
 	static const char ask[] = "POST /v1/messages HTTP/1.1\r\nHost: "
 	    "localhost\r\nContent-Length: 72\r\n\r\n{\"model\":\"m\","
@@ -243,8 +247,51 @@ static void test_keeper(const char *binary)
 	start_quiet = 0;
 }
 
+/* The newest child, once there are as many. */
+static pid_t last_child(pid_t pid, int n)
+{
+	int64_t end = now_ms() + START_MS;
+	struct timespec nap = { 0, 20000000 };
+	char path[64];
+	long child = 0;
+	FILE *f;
+	int k;
+
+	snprintf(path, sizeof(path), "/proc/%ld/task/%ld/children", (long)pid,
+	    (long)pid);
+	for (k = 0; k < n && now_ms() < end; nanosleep(&nap, NULL)) {
+		f = fopen(path, "r");
+		for (k = 0; f && fscanf(f, "%ld", &child) == 1; k++)
+			;
+		if (f)
+			fclose(f);
+	}
+	return k == n ? (pid_t)child : 0;
+}
+
+/* A worker may do no more than who serves alone; who watches may neither start
+ * programs nor write. */
+static void test_workers(void)
+{
+	pid_t worker = last_child(proxy.pid, 5);
+	int64_t end = now_ms() + START_MS;
+
+	if (worker == 0) {
+		t_skip("which processes are its children isn't told here");
+		return;
+	}
+	T(healthy(), "workers serve");
+	while (!status_has(worker, "\nSeccomp_filters:\t2\n") &&
+	    now_ms() < end)
+		;
+	test_calls(worker, 0);
+	test_calls(proxy.pid, 1);
+}
+
 int main(int argc, char **argv)
 {
+	static const char *const two[] = { "LLM_BACKEND=demo", "WORKERS=2",
+		NULL };
 	static const char *const settings[] = { "LLM_BACKEND=demo", NULL };
 	static const char *const off[] = { "LLM_BACKEND=demo", "SANDBOX=off",
 		NULL };
@@ -254,20 +301,26 @@ int main(int argc, char **argv)
 	if (!T(start(&proxy, binary, settings), "it starts"))
 		return t_done("sandbox");
 	T(healthy(), "it serves");
-	sifted = status_has("\nSeccomp:\t2\n");
+	sifted = status_has(proxy.pid, "\nSeccomp:\t2\n");
 	if (sifted) {
-		T(status_has("\nNoNewPrivs:\t1\n"), "no_new_privs");
-		test_calls();
+		T(status_has(proxy.pid, "\nNoNewPrivs:\t1\n"), "no_new_privs");
+		test_calls(proxy.pid, 0);
 		test_helper();
 	} else {
 		t_skip("seccomp: not in this system or this build");
 	}
 	T(stop(&proxy, 0), "SIGTERM ends it with status 0");
+	T(start(&proxy, binary, two), "WORKERS=2");
+	if (sifted)
+		test_workers();
+	T(stop(&proxy, 0), "SIGTERM ends it too");
 	T(start(&proxy, binary, off), "SANDBOX=off");
-	T(healthy() && status_has("\nSeccomp:\t0\n"), "does without");
+	T(healthy() && status_has(proxy.pid, "\nSeccomp:\t0\n"), "does without");
 	T(stop(&proxy, 0), "SIGTERM ends it as well");
 	if (sifted)
-		test_keeper(binary);
+		test_keeper(binary, "WORKERS=1");
+	if (sifted)
+		test_keeper(binary, "WORKERS=2");
 	return t_done("sandbox");
 }
 

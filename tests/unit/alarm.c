@@ -5,6 +5,7 @@
 /* link: monitor/journal.c monitor/live.c monitor/load.c monitor/metrics.c monitor/monitor.c monitor/prices.c monitor/quick.c monitor/raw.c monitor/recognise.c monitor/record.c monitor/redact.c monitor/recall.c monitor/restore.c monitor/scribe.c monitor/payloads.c monitor/start.c monitor/writer.c */
 /* link: monitor/page.c monitor/page_events.c monitor/page_steps.c monitor/page_prices.c monitor/page_export.c monitor/page_har.c monitor/page_otlp.c monitor/page_replay.c monitor/fitness.c */
 /* link: net/keeper.c net/sandbox.c net/loop.c net/sock.c net/shell.c */
+/* link: net/share.c */
 #include "t.h"
 #include "../../src/monitor/alarm.c"
 

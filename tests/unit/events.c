@@ -29,6 +29,7 @@
 /* link: net/sock.c */
 /* link: net/keeper.c */
 /* link: net/sandbox.c */
+/* link: net/share.c */
 #include "../../src/monitor/events.c"
 #include "t.h"
 

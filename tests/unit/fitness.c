@@ -38,6 +38,7 @@
 /* link: net/sock.c */
 /* link: net/keeper.c */
 /* link: net/sandbox.c */
+/* link: net/share.c */
 #include "../../src/monitor/fitness.c"
 #include "t.h"
 

@@ -10,6 +10,7 @@
 /* link: net/sock.c */
 /* link: net/keeper.c */
 /* link: net/sandbox.c */
+/* link: net/share.c */
 #include "../../src/monitor/journal.c"
 #include "t.h"
 

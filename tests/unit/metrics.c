@@ -29,6 +29,7 @@
 /* link: net/loop.c */
 /* link: net/sock.c */
 /* link: monitor/journal.c */
+/* link: net/share.c */
 #include "t.h"
 
 #include "../../src/monitor/metrics.c"

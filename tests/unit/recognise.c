@@ -34,6 +34,7 @@
 /* link: net/sandbox.c */
 /* link: net/loop.c */
 /* link: net/sock.c */
+/* link: net/share.c */
 #include "../../src/monitor/recognise.c"
 #include "../../src/monitor/load.h"
 #include "t.h"

@@ -31,6 +31,7 @@
 /* link: net/sandbox.c */
 /* link: net/loop.c */
 /* link: net/sock.c */
+/* link: net/share.c */
 #include "../../src/monitor/record.c"
 #include "t.h"
 
