@@ -123,8 +123,7 @@ static struct jstr keep(struct call *c, struct jv v)
 	/* The tokens lie in the far half: two of these stay before it. */
 	if (json_type(v) != JSON_STRING || s.raw.n > arena_room(c->a) / 4)
 		return none;
-	s.raw = arena_str(c->a, s.raw);
-	return s;
+	return (struct jstr){ arena_str(c->a, s.raw) };
 }
 
 static void take_stop(struct call *c, struct anthropic_answer *an,

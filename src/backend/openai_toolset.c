@@ -232,6 +232,8 @@ int openai_toolset_expand(struct enc *e, const struct tool *t)
 	struct member_tool *to;
 	size_t i;
 
+	if (!s)
+		return OK;		/* of size 0: nothing to expand */
 	for (i = 0; i < e->nmembers; i++)
 		if (str_eq(e->members[i].set.raw, s->name))
 			return OK;	/* listed twice */

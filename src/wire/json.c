@@ -546,7 +546,7 @@ struct jv json_at(struct jv v, size_t index)
 {
 	struct json_iter it = json_iter(v);
 
-	if (it.object || index >= it.left)
+	if (!it.doc || it.object || index >= it.left)
 		return absent;
 	while (index--)
 		it.next = next_of(it.doc, it.next);
