@@ -77,7 +77,7 @@ $(FETCHED):
 $(B)/libbearssl.a: vendor/bearssl/.sha256 vendor/Makefile
 	@echo "  $@ (277 files)"
 	$(SUBMAKE) -s -f vendor/Makefile OUT=$(B) CC='$(CC)' AR='$(AR)' \
-		PIE=$(filter -fPIE,$(HARDEN))
+		HARDEN='$(filter -fPIE -fstack-protector%,$(HARDEN))'
 
 libclaudecodex.a: $(B)/libclaudecodex.a ## the pure floors as a library, to embed
 $(B)/libclaudecodex.a: $(PURE)
