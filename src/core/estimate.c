@@ -547,7 +547,7 @@ uint64_t estimate_near(struct str s, enum vocabulary v)
 		sum += estimate(window, v, ESCAPED);
 		seen += window.n;
 	}
-	return seen == s.n ? sum : sum * s.n / seen;
+	return seen == 0 || seen == s.n ? sum : sum * s.n / seen;
 }
 
 /* For telling texts apart, not for trust: who makes two alike gets an
