@@ -445,6 +445,13 @@ int helper_start(struct helper *h, const struct helper_service *services,
 	return OK;
 }
 
+int helper_keep(struct helper *h, const struct helper_service *services,
+    size_t n)
+{
+	(void)h, (void)services, (void)n;
+	return OK;
+}
+
 int helper_fd(const struct helper *h)
 {
 	(void)h;
