@@ -140,7 +140,7 @@ start() { # NAME OPTIONS...: the certificate and how the server is run
 			-key "$here/$name.key" -www "$@" \
 			>"$here/server" 2>&1 &
 		server=$!
-		for wait in 1 2 3 4 5 6 7 8 9 10; do
+		for _ in 1 2 3 4 5 6 7 8 9 10; do
 			grep -qs ACCEPT "$here/server" && return 0
 			kill -0 "$server" 2>/dev/null || break
 			sleep 0.1
