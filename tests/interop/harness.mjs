@@ -239,9 +239,9 @@ async function act(name, run) {
 
 	try {
 		const late = new AbortController();
-		await Promise.race([run(stage), sleep(120000, null,
+		await Promise.race([run(stage), sleep(240000, null,
 			{ signal: late.signal, ref: false }).then(() => {
-			throw new Error('still ran after 120 s');
+			throw new Error('still ran after 240 s');
 		})]);
 		late.abort();
 	} catch (e) {

@@ -247,7 +247,7 @@ export async function evening(px, { main, session, step }) {
 		{ messages: [...main.messages] });
 	const both = [['Go on.', main], ['Look at the tabs meanwhile.', fork]];
 	[step.on, step.fork] = await Promise.all(both.map(([text, t]) =>
-		t.ask(text, { wait: 300, text: 'It is so.' })));
+		t.ask(text, { wait: 700, text: 'It is so.' })));
 	step.cut = await main.ask('and then?', { text: 'This is cut in the middle',
 		fail: { cut: 2 } }, { keep: false });
 	main.messages.pop();
