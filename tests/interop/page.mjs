@@ -211,7 +211,7 @@ await scenario('page 4: sessions, however they are told', async (s) => {
 	assert.deepEqual((await rows(page)).map((r) => r.id), [first.id, second.id]);
 	assert.match(await textOf(page, '#strip'), new RegExp(late.session
 		.slice(0, 8) + ' by header'));
-	assert.equal((await sessionRows(page)).length, 6);
+	assert.equal((await sessionRows(page)).length, 9);
 	await until(page, (id) => location.hash.includes(id), late.session);
 	clean(page);
 });
