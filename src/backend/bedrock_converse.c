@@ -673,6 +673,10 @@ int bedrock_converse(struct call *c, struct bedrock *st)
 	c->body[0] = buf_end(c->a, &e.b);
 	c->nbody = 1;
 	c->estimate = estimate(&e);
+	if (c->kind == CALL_MESSAGES)
+		request_unread(c->req, " type source title context citations "
+		    "cache_control ", c->a, c->notes,
+		    S("Converse has no place for it"));
 	return c->kind == CALL_MESSAGES && c->req->max_tokens == 0 ?
 	    bedrock_empty(c) : OK;
 }

@@ -255,22 +255,6 @@ static void put_schema(struct enc *e, struct jv schema)
 	e->bytes += json_raw(schema).n;
 }
 
-static void note_members(struct enc *e, const struct tool *t)
-{
-	static const struct str names[] = {
-		{ "input_examples", 14 }, { "defer_loading", 13 },
-		{ "allowed_callers", 15 }, { "eager_input_streaming", 21 }
-	};
-	struct json_iter it = json_iter(t->json);
-	size_t i;
-
-	while (json_next(&it))
-		for (i = 0; i < COUNT(names); i++)
-			if (jstr_eq(it.key, names[i]))
-				bedrock_dropped(e, names[i],
-				    S("tools have no such member here"));
-}
-
 static void put_tool(struct enc *e, const struct sent_tool *s)
 {
 	const struct tool *t = s->t;
@@ -285,7 +269,6 @@ static void put_tool(struct enc *e, const struct sent_tool *s)
 		    "\"inputSchema\":{\"json\":{\"type\":\"object\"}}}}"));
 		return;
 	}
-	note_members(e, t);
 	if (!bedrock_blank(t->description)) {
 		buf_put(&e->b, S(",\"description\":\""));
 		bedrock_put_text(e, t->description);

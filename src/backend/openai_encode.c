@@ -535,5 +535,9 @@ int openai_encode(struct call *c)
 		max_at = put_body(&e);
 	if (c->kind == CALL_MESSAGES)
 		openai_account(&e);
-	return finish(&e, max_at);
+	r = finish(&e, max_at);
+	if (r == OK && c->kind == CALL_MESSAGES)
+		request_unread(c->req, " type source title cache_control ",
+		    c->a, c->notes, S("this API has no place for it"));
+	return r;
 }

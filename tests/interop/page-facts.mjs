@@ -21,6 +21,7 @@ import { Service } from './service.mjs';
 import { TOOLS, Talk, call, count, day, script, tool } from './talk.mjs';
 
 const KEY = 'sk-ant-api03-' + 'k'.repeat(90);
+const PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 const TABS = ['new', 'tools', 'system', 'context', 'wire', 'timing', 'compare'];
 const valid = createRequire(join(process.env.NODE_MODULES, 'x.js'))(
 	'har-validator');
@@ -390,6 +391,45 @@ await scenario('facts 12: no field is lost without a note', async (s) => {
 				text.slice(0, 400));
 		}
 	}
+	assert.deepEqual(lost, []);
+	/* And in what is inside them: wherever a member of no meaning is put,
+	 * it is upstream or in a note. */
+	const whole = { ...fields, system: [{ type: 'text', text: 's' }],
+		tool_choice: { type: 'auto' }, tools: [{ name: 'Bash', description: 'd',
+			input_schema: { type: 'object', properties: {} } }],
+		messages: [{ role: 'user', content: [{ type: 'text', text: 'a' },
+			{ type: 'image', source: { type: 'base64', media_type: 'image/png',
+				data: PNG } }] },
+		{ role: 'assistant', content: [{ type: 'text', text: 'b' },
+			{ type: 'tool_use', id: 'toolu_1', name: 'Bash', input: {} }] },
+		{ role: 'user', content: [{ type: 'tool_result', tool_use_id:
+			'toolu_1', content: [{ type: 'text', text: 'c' }] }] }] };
+	const objects = (v, f, path = '') => {
+		if (v && typeof v === 'object' && !Array.isArray(v) && path)
+			f(v, path);
+		for (const [k, x] of Object.entries(v ?? {}))
+			if (typeof x === 'object')
+				objects(x, f, path + '.' + k);
+	};
+	const all = [];
+	objects(whole, (v, path) => all.push(path));
+	/* A schema and what a call was given are carried as they are; of what is
+	 * dropped as a whole its own note tells. */
+	const apart = /input|\.(context_management|mcp_servers|field_of_2099)/;
+	for (const want of all.filter((p) => !apart.test(p))) {
+		const body = structuredClone(whole);
+		objects(body, (v, path) => path === want && (v.of_2099 = 1));
+		const r = await fetch(px.url + '/v1/messages', { method: 'POST', headers:
+			{ 'content-type': 'application/json' }, body: JSON.stringify({
+			model: 'claude-opus-5', max_tokens: 9, ...body }) });
+		assert.equal(r.status, 200, want + await r.text());
+		await r.text().catch(() => 0);
+		const notes = (await lines(px, 'cdx.upstream')).at(-1)['cdx.notes'];
+		if (!JSON.stringify(s.up.chats.at(-1).body).includes('of_2099') &&
+		    !notes.some((n) => /of_2099$/.test(n[0])))
+			lost.push(want);
+	}
+	assert.ok(all.length > 12, String(all));
 	assert.deepEqual(lost, []);
 	clean(page);
 });

@@ -241,6 +241,63 @@ static void test_fields(void)
 	contains(HI ",'top_k':40", "'top_k':40", "OA-12 openrouter");
 }
 
+/* No member of a client's is absent upstream without a word. */
+static void test_members(void)
+{
+	static const struct {
+		const char *body, *field;
+	} cases[] = {
+		{ HI ",'thinking':{'type':'adaptive','x':1}", "thinking.x" },
+		{ HI ",'tool_choice':{'type':'auto','x':1}", "tool_choice.x" },
+		{ HI ",'metadata':{'user_id':'u','x':1}", "metadata.x" },
+		{ HI ",'output_config':{'effort':'low','x':1}",
+		    "output_config.x" },
+		{ HI ",'system':[{'type':'text','text':'s','x':1}]",
+		    "system.x" },
+		{ HI ",'tools':[{'name':'t','input_schema':{},"
+		    "'allowed_callers':['direct']}]", "tools.allowed_callers" },
+		{ HI ",'tools':[{'name':'t','input_schema':{},'e':1}]",
+		    "tools.e" },
+		{ "'messages':[{'role':'user','content':'a','x':{}}]",
+		    "messages.x" },
+		{ "'messages':[{'role':'user','content':[{'type':'text',"
+		    "'text':'a','citations':[{'type':'c'}]}]}]",
+		    "content.citations" },
+		{ "'messages':[{'role':'user','content':[{'type':'document',"
+		    "'source':{'type':'text','media_type':'text/plain',"
+		    "'data':'d'},'context':'c'}]}]", "content.context" },
+		{ "'messages':[{'role':'user','content':[{'type':'document',"
+		    "'source':{'type':'text','media_type':'text/plain',"
+		    "'data':'d','x':1}}]}]", "source.x" },
+		{ "'messages':[{'role':'user','content':'a'},{'role':"
+		    "'assistant','content':[{'type':'tool_use','id':'i',"
+		    "'name':'n','input':{},'caller':{}}]},{'role':'user',"
+		    "'content':[{'type':'tool_result','tool_use_id':'i'}]}]",
+		    "content.caller" },
+		{ "'messages':[{'role':'user','content':'a'},{'role':"
+		    "'assistant','content':[{'type':'tool_use','id':'i',"
+		    "'name':'n','input':{}}]},{'role':'user','content':["
+		    "{'type':'tool_result','tool_use_id':'i','content':["
+		    "{'type':'text','text':'t','x':1}]}]}]", "content.x" },
+	};
+	size_t i;
+
+	serve("generic", "", "local");
+	for (i = 0; i < COUNT(cases); i++) {
+		lacks(cases[i].body, "'x':", "an unknown member");
+		T(noted(NOTE_DROPPED, cases[i].field), "noted: %s",
+		    cases[i].field);
+	}
+	lacks("'messages':[{'role':'user','content':[{'type':'text','text':"
+	    "'a','citations':null,'cache_control':{'type':'ephemeral'}}]}],"
+	    "'tools':[{'name':'t','type':'custom','description':'d',"
+	    "'input_schema':{},'strict':false,'defer_loading':false}]", "@",
+	    "members that say nothing");
+	T(!noted(NOTE_DROPPED, "content.citations") &&
+	    !noted(NOTE_DROPPED, "tools.description") &&
+	    !noted(NOTE_DROPPED, "tools.type"), "are no loss");
+}
+
 static void test_openai_fields(void)
 {
 	serve("openai", "", "gpt-4.1");
@@ -1455,6 +1512,7 @@ static void test_fixtures(void)
 int main(void)
 {
 	test_fields();
+	test_members();
 	test_openai_fields();
 	test_session();
 	test_system();
