@@ -70,13 +70,17 @@ export const textOf = (page, selector) => page.locator(selector).innerText();
 export const at = (session, id, tab = 'new') =>
 	`#/s/${encodeURIComponent(session)}/r/${id}/${tab}`;
 // Opens a step by its address; its tab's text, once the tab is painted. A page
-// that came there by following is told too, that it may stay.
+// that came there by following is told too, that it may stay. A step that is
+// still in flight is waited for, for a while.
 export async function show(page, session, id, tab = 'new') {
 	await page.evaluate((hash) => location.hash === hash ? dispatchEvent(
 		new Event('hashchange')) : location.hash = hash, at(session, id, tab));
 	await until(page, ([id, tab]) => document.querySelector('#panel').dataset
 		.is === id + tab && document.querySelector('#head').innerText
 		.includes(id), [id, tab], `${tab} of ${id}`);
+	/* Its answer has ended for who asked; the page hears it a moment later. */
+	await until(page, () => !document.querySelector('#head').innerText
+		.includes('in flight'), null, '', 2000).catch(() => 0);
 	return textOf(page, '#panel');
 }
 export const rows = (page) => page.$$eval('#list [role=option]', (all) =>
