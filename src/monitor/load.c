@@ -64,14 +64,21 @@ void journal_members(struct str line, const struct str *keys, struct str *out,
 	size_t k, found = 0;
 
 	memset(out, 0, n * sizeof *out);
-	/* The line is sound JSON. */
+	/* The line is sound JSON; blanks between its tokens are not ours, and
+	 * what follows them is not looked for. */
 	while (s.n && *s.p == '"' && found < n) {
 		k = string_length(s);
 		name = (struct str){ s.p + 1, k - 2 };
-		s = str_from(s, k + 1);		/* the colon */
+		s = str_from(s, k);
+		if (!str_starts(s, S(":")))
+			return;
+		s = str_from(s, 1);
 		for (k = 0; k < n && !str_eq(name, keys[k]); k++)
 			continue;
 		name = str_head(s, value_length(s));
+		if (name.n == 0 || name.p[0] <= ' ' ||
+		    name.p[name.n - 1] <= ' ')
+			return;
 		if (k < n && !out[k].p) {
 			out[k] = name;
 			found++;

@@ -74,6 +74,10 @@ static int read_url(struct reader *r, enum set s, struct upstream *u)
 	}
 	if (u->host.n == 0 || u->host.n > 253)
 		return setting_bad(r, s, S("must name a host"));
+	for (i = 0; i < u->host.n; i++)
+		if ((unsigned char)u->host.p[i] > '~')
+			return setting_bad(r, s, S("must name the host in "
+			    "ASCII (xn--...)"));
 	return OK;
 }
 
@@ -210,7 +214,7 @@ static int set_up(struct reader *r, const struct backend *b, enum set url,
 		buf_put(&w, str_of(setting(r->c, url)->name));
 		buf_put(&w, S(" is http://: the key and all you send can be "
 		    "read on the way to "));
-		buf_put(&w, u->authority);
+		buf_printable(&w, u->authority);
 		warn(r->c, buf_end(r->a, &w));
 	}
 	r->c->nupstreams++;

@@ -267,7 +267,7 @@ static void told_once(void)
 
 static void models(void)
 {
-	char name[sizeof HIDES + 8];
+	char name[sizeof HIDES + 16];
 	int i;
 
 	set_up();

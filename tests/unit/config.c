@@ -153,6 +153,8 @@ static void detection(void)
 	load(ENV("OPENAICOMPATIBLE_BASE_URL", "http://127.0.0.1:1/v1"), "",
 	    NULL);
 	BACKEND_IS("openai_compatible", "an older name of a URL");
+	T_INT(load(NULL, "OPENAI_BASE_URL=http://ev\xc3\xafl.test/v1\n", NULL),
+	    E_FAULT, "a host is ASCII");
 	load(NULL, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://evil\n", NULL);
 	T(c.demo_by_default, "an endpoint in .env is nobody's");
 }

@@ -23,6 +23,10 @@ static void test_good(void)
 	T_INT(journal_number(l.text, S("id"), -7), -7, "and the other way");
 	T_INT(journal_read(&r, &l), E_NONE, "the end");
 	T_INT(r.line, 2, "two lines");
+	T_INT(journal_member(S("{\"a\":1,\"id\"\r\r:\"x\"}"), S("id")).n, 0,
+	    "a blank before the colon isn't ours");
+	T_INT(journal_member(S("{\"a\": 1}"), S("a")).n, 0, "nor one behind");
+	T_INT(journal_member(S("{\"a\":1 }"), S("a")).n, 0, "nor one after");
 }
 
 static void damage(const char *text, uint64_t line, size_t at,
