@@ -157,7 +157,6 @@ fuzz: $(BEARSSL_A) ## libFuzzer on each target for FUZZ_SECONDS; needs clang
 fuzzers: $(FUZZ)
 
 interop: all $(INTEROP) ## real clients and services from npm and Debian; installs them
-	$(SUBMAKE) static
 	@tests/interop/run
 
 bench: all $(BENCH) ## CPU, memory and time beside nginx and another translator; installs them
