@@ -29,6 +29,14 @@ ok = $(shell echo 'int main(void){return 0;}' | \
 WISH = -fstack-protector-strong -fstack-clash-protection -fcf-protection \
 	-fPIE -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack
 HARDEN ?= $(foreach f,$(WISH),$(call ok,$f)) -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+# SMALL=1: a program without dependencies, in as few bytes as this compiler can.
+ifdef SMALL
+SIZE := $(or $(call ok,-Oz),-Os) -fno-expensive-optimizations
+HARDEN = -fstack-protector-strong
+CFLAGS = $(SIZE) -ffunction-sections -fdata-sections -fno-pie \
+	-fno-asynchronous-unwind-tables
+LDFLAGS = -static -no-pie -s -Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack
+endif
 HARDEN := $(HARDEN)
 LINKFLAGS = $(filter -pie -Wl%,$(HARDEN)) $(LDFLAGS)
 COMPILE = $(CC) $(STD) $(WARN) $(filter-out $(LINKFLAGS),$(HARDEN)) \
@@ -79,7 +87,7 @@ $(FETCHED):
 $(B)/libbearssl.a: vendor/bearssl/.sha256 vendor/Makefile
 	@echo "  $@ (277 files)"
 	$(SUBMAKE) -s -f vendor/Makefile OUT=$(B) CC='$(CC)' AR='$(AR)' \
-		HARDEN='$(filter -fPIE -fstack-protector%,$(HARDEN))'
+		HARDEN='$(filter -fPIE -fstack-protector%,$(HARDEN))' SIZE='$(SIZE)'
 
 libclaudecodex.a: $(B)/libclaudecodex.a ## the pure floors as a library, to embed
 $(B)/libclaudecodex.a: $(PURE)
@@ -92,14 +100,13 @@ HOT = base/% wire/json.o wire/jstr.o wire/sse.o wire/http.o wire/eventstream.o \
 	core/event.o backend/openai_decode.o backend/openai_chunk.o \
 	backend/openai_text.o monitor/redact.o monitor/live.o proxy/serve.o \
 	net/loop.o net/sock.o net/tls.o
-$(filter $(HOT:%=$(B)/obj/%),$(OBJ)): private SPEED = $(if $(findstring -Os,$(CFLAGS)),-O2)
+$(filter $(HOT:%=$(B)/obj/%),$(OBJ)): private SPEED = \
+	$(if $(SMALL),-O2 -fexpensive-optimizations)
 
 static: ## build/static/claudecodex: one stripped file without dependencies; musl
 	@command -v $(MUSL_CC) >/dev/null || { echo "make static needs" \
 		"$(MUSL_CC): on Debian it is in the package musl-tools"; exit 1; }
-	$(SUBMAKE) all B=$(B)/static CC=$(MUSL_CC) HARDEN=-fstack-protector-strong \
-		CFLAGS='-Os -ffunction-sections -fdata-sections -fno-pie -fno-asynchronous-unwind-tables' \
-		LDFLAGS='-static -no-pie -s -Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack'
+	$(SUBMAKE) all B=$(B)/static CC=$(MUSL_CC) SMALL=1
 	@size $(B)/static/claudecodex
 
 release: static $(LIVE) ## static binaries for arm64, armhf, mipsel, s390x, tried under qemu
