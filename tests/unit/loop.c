@@ -4,7 +4,25 @@
 /* link: net/sock.c */
 #include "t.h"
 
+#include <errno.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
+#ifdef __linux__
+#include <sys/random.h>
+
+/* What the system gives: 0 all of it, 1 a part, 2 nothing. */
+static int meagre;
+
+static ssize_t few(void *p, size_t n, unsigned flags)
+{
+	if (meagre == 2) {
+		errno = ENOSYS;
+		return -1;
+	}
+	return getrandom(p, meagre ? n / 2 : n, flags);
+}
+#define getrandom few
+#endif
 
 #include "../../src/net/loop.c"
 
@@ -164,6 +182,32 @@ static void test_random(void)
 	T(zero < 32, "filled");
 }
 
+/* Neither the call nor the device: an error, and nothing that could be taken
+ * for random bytes. */
+static void test_no_random(void)
+{
+#ifdef __linux__
+	struct rlimit old, low = { 0, 0 };
+	unsigned char a[32];
+	size_t i, same;
+
+	memset(a, 0x55, sizeof a);
+	(void)getrlimit(RLIMIT_NOFILE, &old);
+	low.rlim_max = old.rlim_max;
+	for (meagre = 1; meagre <= 2; meagre++) {
+		T_INT(loop_random(a, sizeof a), OK, "the device helps out");
+		(void)setrlimit(RLIMIT_NOFILE, &low);
+		T_INT(loop_random(a, sizeof a), E_FAULT,
+		    "no random bytes: an error, no other source");
+		(void)setrlimit(RLIMIT_NOFILE, &old);
+	}
+	meagre = 0;
+	for (same = i = 0; i < sizeof a; i++)
+		same += a[i] == 0x55;
+	T(same < 8, "the device's were there");
+#endif
+}
+
 /* In a child, as it takes the standard descriptors away. */
 static void test_standard(void)
 {
@@ -215,6 +259,7 @@ int main(void)
 	test_signals();
 	test_clocks();
 	test_random();
+	test_no_random();
 	test_standard();
 	test_trap();
 	return t_done("loop");

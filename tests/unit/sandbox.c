@@ -208,6 +208,14 @@ int main(void)
 	sandbox_begin();
 	T(getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_max == 0,
 	    "no core files");
+#ifdef __linux__
+	if (SANITIZED)
+		t_skip("who may read its memory: a build with sanitizers");
+	else
+		T_INT(prctl(PR_GET_DUMPABLE), 0, "nobody else of its user may "
+		    "read its memory");
+#endif
+	T_INT(umask(0), 077, "what it makes is its user's alone");
 	unlink(file);
 	return t_done("sandbox");
 }

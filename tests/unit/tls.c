@@ -8,6 +8,16 @@
 /* link: net/sock.c net/loop.c */
 #include "t.h"
 
+#include "../../src/net/loop.h"
+
+static int no_random;
+
+static int random_or_not(void *p, size_t n)
+{
+	return no_random ? E_FAULT : loop_random(p, n);
+}
+#define loop_random random_or_not
+
 #include "../../src/net/tls_address.c"
 #include "../../src/net/tls_roots.c"
 #include "../../src/net/tls_text.c"
@@ -378,6 +388,23 @@ static void test_unfit_names(void)
 		T_INT(tls_pump(&t, client_fd), TLS_FAILED, "stays so");
 		both_close();
 	}
+}
+
+/* Without a seed there is no connection: what was guessed once would open all
+ * that was ever said. */
+static void test_no_seed(void)
+{
+	no_random = 1;
+	server_open(0);
+	T_INT(begin(S("zoo.test"), WHEN), E_FAULT, "no seed: no connection");
+	T_INT(tls_state(&t), TLS_FAILED, "failed");
+	T(said("random"), "says so");
+	T_INT(tls_want(&t), 0, "wants nothing");
+	drive();
+	T_INT(server.n, 0, "nothing was sent");
+	T_INT(tls_state(&t), TLS_FAILED, "nor later");
+	both_close();
+	no_random = 0;
 }
 
 static void test_clock(void)
@@ -937,6 +964,7 @@ int main(void)
 	test_good();
 	test_wrong();
 	test_unfit_names();
+	test_no_seed();
 	test_clock();
 	test_split();
 	test_cuts();
