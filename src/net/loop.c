@@ -202,6 +202,13 @@ unsigned loop_wait(struct loop *l, int64_t deadline)
 	return 0;
 }
 
+void loop_pause(long microseconds)
+{
+	struct timespec t = { 0, microseconds * 1000 };
+
+	(void)nanosleep(&t, NULL);
+}
+
 int loop_readable(const struct loop *l, int fd)
 {
 	return fd >= 0 && fd < l->top && FD_ISSET((size_t)fd, &l->read) != 0;

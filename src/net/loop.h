@@ -42,6 +42,8 @@ void loop_want(struct loop *l, int fd, unsigned want);
  * LOOP_* signals since the last call. A descriptor that select refuses as
  * bad is reported ready both ways, so that its owner meets the error. */
 unsigned loop_wait(struct loop *l, int64_t deadline);
+/* Sleeps so long, at most, whatever happens; a signal ends it. */
+void loop_pause(long microseconds);
 int loop_readable(const struct loop *l, int fd);
 int loop_writable(const struct loop *l, int fd);
 

@@ -217,6 +217,7 @@ void client_accept(struct proxy *p, int fd, const struct sock_addr *peer)
 		return;
 	}
 	c->slot = (size_t)(c - p->clients);
+	p->noted[c->slot].known = 0;
 	c->fd = fd;
 	c->peer = *peer;
 	c->mem = memory_slot(p, c->slot);
@@ -241,6 +242,7 @@ void client_close(struct proxy *p, struct client *c)
 	next_request(p, c);
 	give_back(c);
 	c->state = CLIENT_FREE;
+	p->noted[c->slot].known = 0;
 }
 
 /* ---- reading a request ------------------------------------------------ */

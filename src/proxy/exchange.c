@@ -1094,7 +1094,7 @@ static void read_body(struct proxy *p, struct client *c)
 	if (backlog(c) > OUT_HIGH)
 		return;
 	while (x->stage == X_BODY || x->stage == X_REFUSED) {
-		if (!x->ready && !read_content(p, c))
+		if (!x->ready && (x->conn->drained || !read_content(p, c)))
 			break;
 		x->ready = 0;
 		if (x->call.up->backend->passthrough) {
@@ -1220,6 +1220,8 @@ void exchange_turn(struct proxy *p, struct client *c)
 	enum stage was;
 	int r;
 
+	if (x->conn)
+		x->conn->drained = 0;
 	do {
 		was = x->stage;
 		switch (x->stage) {

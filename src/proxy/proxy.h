@@ -90,6 +90,8 @@ struct conn {
 	int tunnel;		/* through HTTPS_PROXY */
 	int reused;		/* has served a request before this one */
 	int cut;		/* TLS ended without close_notify */
+	int drained;		/* the last read took all that was there */
+	int listed;		/* among those that rest */
 	int64_t deadline;	/* of connecting as a whole */
 	int64_t try_until;	/* of the address being tried */
 	int64_t idle_since;
@@ -401,6 +403,19 @@ unsigned workers_orders(struct proxy *p);
 
 /* ---- serve.c ---------------------------------------------------------- */
 
+/* What a slot waits for. That is computed from its state, which changes in its
+ * own turn alone: in between it stands here, where a look at all slots costs
+ * no more than reading one piece of memory. */
+struct noted {
+	int64_t at;		/* its next turn at the latest */
+	int fd, up;		/* client and upstream, or -1 */
+	unsigned char want, up_want;
+	unsigned char known;	/* 0: something else may change it */
+	unsigned char asks;	/* the helper, and may have its answer */
+	unsigned char takes;	/* a new client may have this slot */
+	unsigned char streams;	/* an answer is on its way in */
+};
+
 struct proxy {
 	struct loop loop;
 	struct helper helper;
@@ -413,15 +428,22 @@ struct proxy {
 	int64_t monitor_at;	/* when the monitor wants its next turn */
 	int listener[SOCK_LISTEN_MAX];
 	int nlisteners;
+	size_t streams;		/* answers on their way in */
+	int64_t look_at;	/* at those who receive them, if many */
 	int64_t accept_after;	/* out of descriptors: wait till then */
 	int draining;
 	size_t n;		/* slots, clients, connections */
 	struct client *clients;
+	struct noted noted[CONNECTIONS_MAX];	/* one of each client */
 	unsigned worker;	/* which of WORKERS, from 1; 0: alone */
 	int orders;		/* a worker's descriptor to who watches over it */
 	size_t nall;		/* clients of all workers: memory that they */
 	struct client *all;	/* share, so that one that died is accounted */
 	struct conn *conns;
+	/* Connections that are pooled or drain; one that was taken up or closed
+	 * stays in the list until conn_tend meets it. */
+	unsigned short resting[CONNECTIONS_MAX];
+	size_t nresting;
 	char *memory;
 	size_t work_size, in_size, out_size;
 	uint64_t charged;	/* of MAX_MEMORY */

@@ -10,8 +10,13 @@
 
 enum {
 	ACCEPT_MAX = 16,	/* new connections a turn */
-	ACCEPT_PAUSE = 200	/* ms without accepting after running out of
+	ACCEPT_PAUSE = 200,	/* ms without accepting after running out of
 				 * descriptors: no busy loop */
+	MANY = 32,		/* streams: select looks at both ends of all of
+				 * them, whichever one it was that came on */
+	LOOK_EVERY = 100,	/* ms, at the client's side of them */
+	PAUSE = 500		/* us: more of them are ready then, and nobody
+				 * sees a word come so much later */
 };
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -32,19 +37,6 @@ static int have_slot(const struct proxy *p)
 static int is_resting(const struct client *c)
 {
 	return c->state == CLIENT_HEAD && !c->begun;
-}
-
-/* Without a slot, and nobody who could make room, those who wait in the
- * backlog are not looked at: select would wake us for nothing, at once. */
-static int can_take(const struct proxy *p)
-{
-	size_t i;
-
-	for (i = 0; i < p->n; i++)
-		if (p->clients[i].state == CLIENT_FREE ||
-		    is_resting(&p->clients[i]))
-			return 1;
-	return 0;
 }
 
 /* All slots taken: the connection that has rested longest makes room. */
@@ -91,62 +83,110 @@ static void accept_some(struct proxy *p, int listener)
 	}
 }
 
-static int64_t collect_wants(struct proxy *p, int64_t wake)
+/* With many streams open a look at all of them costs more than an event. So
+ * where the last one found few ready and there has been one in this
+ * millisecond already, events are given time to gather. */
+static void gather(const struct proxy *p)
 {
-	struct client *c;
-	size_t i;
-
-	for (i = 0; i < p->n; i++) {
-		c = &p->clients[i];
-		if (c->state == CLIENT_FREE)
-			continue;
-		loop_want(&p->loop, c->fd, client_want(c));
-		wake = earlier(wake, client_deadline(p, c));
-		if (c->x.stage == X_NONE || !c->x.conn)
-			continue;
-		loop_want(&p->loop, c->x.conn->fd,
-		    conn_want(c->x.conn, exchange_want(c)));
-		if (conn_pending(c->x.conn) && exchange_want(c))
-			wake = 0;
-	}
-	for (i = 0; i < p->n; i++) {
-		if (p->conns[i].state != CONN_IDLE &&
-		    p->conns[i].state != CONN_DRAIN)
-			continue;
-		loop_want(&p->loop, p->conns[i].fd,
-		    conn_want(&p->conns[i], 0));
-		wake = earlier(wake, conn_deadline(&p->conns[i]));
-	}
-	return wake;
+	if (p->streams >= MANY && (size_t)p->loop.ready < p->streams / 8 &&
+	    loop_now() == p->now)
+		loop_pause(PAUSE);
 }
 
-static int conn_ready(const struct proxy *p, const struct client *c)
+/* Asks a slot what it waits for. */
+static void ask(struct proxy *p, const struct client *c, struct noted *n)
 {
-	const struct conn *u = c->x.conn;
+	const struct conn *u = c->x.stage == X_NONE ? NULL : c->x.conn;
+	unsigned want = u ? exchange_want(c) : 0;
 
-	if (c->x.stage == X_SIGN)
-		return 1;
-	if (c->x.stage == X_NONE || !u)
-		return 0;
-	return u->state == CONN_RESOLVE || loop_readable(&p->loop, u->fd) ||
-	    loop_writable(&p->loop, u->fd) ||
-	    (conn_pending(u) && exchange_want(c));
+	*n = (struct noted){ .at = LOOP_NEVER, .fd = -1, .up = -1,
+	    .takes = 1, .known = 1 };
+	if (c->state == CLIENT_FREE)
+		return;
+	n->takes = is_resting(c) != 0;
+	n->fd = c->fd;
+	n->want = (unsigned char)client_want(c);
+	n->at = client_deadline(p, c);
+	/* What the helper says and what the monitor has to show comes from
+	 * without. */
+	n->asks = c->x.stage == X_SIGN || (u && u->state == CONN_RESOLVE);
+	n->known = !n->asks && c->state != CLIENT_PAGE;
+	if (!u)
+		return;
+	if (want && conn_pending(u))
+		n->at = n->known = 0;
+	n->up = u->fd;
+	n->up_want = (unsigned char)conn_want(u, want);
+	n->streams = c->x.stage == X_BODY;
+}
+
+/* Whether a client that is sent an answer has gone shows by writing, too: with
+ * many of them it is looked at now and then. */
+static int looks(struct proxy *p, int64_t *wake)
+{
+	int due = p->streams < MANY || p->now >= p->look_at;
+
+	if (due)
+		p->look_at = p->now + LOOK_EVERY;
+	else
+		*wake = earlier(*wake, p->look_at);
+	return due;
+}
+
+static int64_t collect_wants(struct proxy *p, int64_t wake)
+{
+	size_t i, streams = 0, takes = 0;
+	int look = looks(p, &wake), all;
+	struct noted *n;
+	struct conn *c;
+
+	for (i = 0; i < p->n; i++) {
+		n = &p->noted[i];
+		if (!n->known)
+			ask(p, &p->clients[i], n);
+		streams += n->streams;
+		takes += n->takes;
+		all = look || !n->streams;
+		loop_want(&p->loop, n->fd, all ? n->want :
+		    n->want & (unsigned)WANT_WRITE);
+		loop_want(&p->loop, n->up, n->up_want);
+		wake = earlier(wake, n->at);
+	}
+	p->streams = streams;
+	for (i = 0; i < p->nresting; i++) {
+		c = &p->conns[p->resting[i]];
+		if (c->state != CONN_IDLE && c->state != CONN_DRAIN)
+			continue;
+		loop_want(&p->loop, c->fd, conn_want(c, 0));
+		wake = earlier(wake, conn_deadline(c));
+	}
+	/* Without a slot, and nobody who could make room, those who wait in the
+	 * backlog are not looked at: select would wake us for nothing. */
+	if (p->draining)
+		return wake;
+	if (p->now < p->accept_after)
+		return earlier(wake, p->accept_after);
+	for (i = 0; i < (size_t)p->nlisteners && takes; i++)
+		loop_want(&p->loop, p->listener[i], WANT_READ);
+	return wake;
 }
 
 static void serve(struct proxy *p)
 {
-	struct client *c;
+	struct noted *n;
 	size_t i;
 	int r, w;
 
 	for (i = 0; i < p->n; i++) {
-		c = &p->clients[i];
-		if (c->state == CLIENT_FREE)
+		n = &p->noted[i];
+		r = loop_readable(&p->loop, n->fd);
+		w = loop_writable(&p->loop, n->fd);
+		if (!r && !w && !n->asks && p->now < n->at &&
+		    !loop_readable(&p->loop, n->up) &&
+		    !loop_writable(&p->loop, n->up))
 			continue;
-		r = loop_readable(&p->loop, c->fd);
-		w = loop_writable(&p->loop, c->fd);
-		if (r || w || conn_ready(p, c) || p->now >= client_deadline(p, c))
-			client_turn(p, c, r, w);
+		n->known = 0;
+		client_turn(p, &p->clients[i], r, w);
 	}
 }
 
@@ -183,13 +223,9 @@ unsigned proxy_turn(struct proxy *p, int64_t wake)
 	unsigned signals;
 	int i, fd;
 
+	gather(p);
 	loop_begin(&p->loop);
 	p->now = loop_now();
-	if (p->now >= p->accept_after && !p->draining)
-		for (i = 0; i < p->nlisteners && can_take(p); i++)
-			loop_want(&p->loop, p->listener[i], WANT_READ);
-	else if (!p->draining)
-		wake = earlier(wake, p->accept_after);
 	loop_want(&p->loop, helper_fd(&p->helper), helper_want(&p->helper));
 	wake = earlier(wake, helper_deadline(&p->helper));
 	if (p->worker)

@@ -37,10 +37,9 @@ struct conn *conn_get(struct proxy *p, const struct upstream *up, int fresh)
 	struct conn *c, *unused = NULL, *oldest = NULL;
 	size_t i;
 
-	for (i = 0; i < p->n; i++) {
-		c = &p->conns[i];
-		if (c->state == CONN_FREE && !unused)
-			unused = c;
+	/* The one that rested last: what it needs is in the caches. */
+	for (i = p->nresting; i-- > 0;) {
+		c = &p->conns[p->resting[i]];
 		if (c->state != CONN_IDLE)
 			continue;
 		if (c->up == up && !fresh) {
@@ -52,6 +51,9 @@ struct conn *conn_get(struct proxy *p, const struct upstream *up, int fresh)
 		if (!oldest || c->idle_since < oldest->idle_since)
 			oldest = c;
 	}
+	for (i = 0; i < p->n && !unused; i++)
+		if (p->conns[i].state == CONN_FREE)
+			unused = &p->conns[i];
 	if (!unused && oldest) {
 		conn_close(oldest);
 		unused = oldest;
@@ -348,9 +350,13 @@ long conn_recv(struct conn *c, char *to, size_t n)
 {
 	struct str s;
 	enum tls_state state;
+	long got;
 
-	if (!c->up->tls)
-		return sock_read(c->fd, to, n, &c->why);
+	if (!c->up->tls) {
+		got = sock_read(c->fd, to, n, &c->why);
+		c->drained = got > 0 && (size_t)got < n;
+		return got;
+	}
 	s = tls_recv(c->tls);
 	state = tls_state(c->tls);
 	if (s.n == 0) {
@@ -421,9 +427,16 @@ unsigned conn_want(const struct conn *c, unsigned want)
 	return tls_want(c->tls) & (want | WANT_WRITE);
 }
 
+static void rest(struct proxy *p, struct conn *c)
+{
+	if (!c->listed)
+		p->resting[p->nresting++] = (unsigned short)(c - p->conns);
+	c->listed = 1;
+}
+
 void conn_release(struct proxy *p, struct conn *c)
 {
-	struct conn *oldest = NULL;
+	struct conn *idler, *oldest = NULL;
 	size_t i, idle = 0;
 
 	if (c->up->tls && (tls_state(c->tls) != TLS_OPEN ||
@@ -431,17 +444,19 @@ void conn_release(struct proxy *p, struct conn *c)
 		conn_close(c);
 		return;
 	}
-	for (i = 0; i < p->n; i++) {
-		if (p->conns[i].state != CONN_IDLE)
+	for (i = 0; i < p->nresting; i++) {
+		idler = &p->conns[p->resting[i]];
+		if (idler->state != CONN_IDLE)
 			continue;
 		idle++;
-		if (!oldest || p->conns[i].idle_since < oldest->idle_since)
-			oldest = &p->conns[i];
+		if (!oldest || idler->idle_since < oldest->idle_since)
+			oldest = idler;
 	}
 	if (idle >= POOL_MAX)
 		conn_close(oldest);
 	c->state = CONN_IDLE;
 	c->idle_since = p->now;
+	rest(p, c);
 }
 
 void conn_drain(struct proxy *p, struct conn *c, const struct http_body *body)
@@ -449,6 +464,7 @@ void conn_drain(struct proxy *p, struct conn *c, const struct http_body *body)
 	c->state = CONN_DRAIN;
 	c->drain = *body;
 	c->deadline = p->now + DRAIN_MAX;
+	rest(p, c);
 }
 
 static void drain(struct proxy *p, struct conn *c)
@@ -493,10 +509,10 @@ void conn_close(struct conn *c)
 void conn_tend(struct proxy *p)
 {
 	struct conn *c;
-	size_t i;
+	size_t i, n = 0;
 
-	for (i = 0; i < p->n; i++) {
-		c = &p->conns[i];
+	for (i = 0; i < p->nresting; i++) {
+		c = &p->conns[p->resting[i]];
 		if (c->state == CONN_DRAIN &&
 		    (loop_readable(&p->loop, c->fd) || conn_pending(c) ||
 		     p->now >= c->deadline))
@@ -505,7 +521,11 @@ void conn_tend(struct proxy *p)
 		    (loop_readable(&p->loop, c->fd) ||
 		     p->now - c->idle_since >= IDLE_MAX))
 			conn_close(c);
+		c->listed = c->state == CONN_IDLE || c->state == CONN_DRAIN;
+		if (c->listed)
+			p->resting[n++] = p->resting[i];
 	}
+	p->nresting = n;
 }
 
 int64_t conn_deadline(const struct conn *c)

@@ -568,8 +568,11 @@ int main(int argc, char **argv)
 		if (i <= SLOW200 || only)
 			report_cost(i, rounds);
 	}
-	if (only)			/* one load, to look into */
+	if (only) {			/* one load, to look into */
+		if (nlate[OURS])
+			report_late();
 		return 0;
+	}
 	report_times();
 	report_late();
 	report_rest();
