@@ -767,10 +767,30 @@ static void put_passed(struct client *c, struct str bytes)
 		record_raw(&c->x.rec, RAW_CLIENT_RESPONSE, 0, bytes);
 }
 
+/* Host and port of a Location. The rest may hold a password or a token, and
+ * goes into an error, a log and a page. Empty when it names none. */
+static struct str location_host(struct str where)
+{
+	struct str host = str_from(where, str_find(where, S("//")) + 2);
+	size_t scheme = str_find(where, S("//")), i;
+
+	for (i = 0; i < scheme; i++)
+		if (where.p[i] == '/' || where.p[i] == '?' ||
+		    where.p[i] == '#')
+			return S("");
+	for (i = 0; i < host.n && host.p[i] != '/' && host.p[i] != '?' &&
+	    host.p[i] != '#' && host.p[i] != '\\'; i++)
+		;
+	host = str_head(host, i);
+	while ((i = str_chr(host, '@')) < host.n)
+		host = str_from(host, i + 1);
+	return str_head(host, 100);
+}
+
 static int refused_by_head(struct exchange *x)
 {
 	struct str encoding = http_field(&x->head, S("content-encoding"));
-	struct str where = http_field(&x->head, S("location")), host;
+	struct str host = location_host(http_field(&x->head, S("location")));
 	struct fault *f = &x->call.fault;
 
 	if (x->head.status == 101) {
@@ -787,11 +807,8 @@ static int refused_by_head(struct exchange *x)
 	if (x->head.status / 100 != 3)
 		return OK;
 	/* Never followed: the key would go along. */
-	host = str_from(where, str_find(where, S("//")) + 2);
-	host = str_head(host, str_chr(host, '/'));
 	FAULT(f, 502, S("upstream "), x->call.up->name,
-	    S(" redirects to "), host.n ? str_head(host, 100) :
-	    S("another path"), S("; redirects are not followed, correct the "
+	    S(" redirects to "), host.n ? host : S("another path"), S("; redirects are not followed, correct the "
 	    "base URL"));
 	f->should_retry = 0;
 	return E_FAULT;
