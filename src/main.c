@@ -76,7 +76,7 @@ static void start_helper(struct proxy *p)
 }
 
 /* .env of the current directory; absent is empty. */
-static struct str read_dotenv(struct arena *a, struct buf *warn)
+static struct str read_dotenv(struct arena *a, int *open_to_all)
 {
 	char *p = arena_bytes(a, DOTENV_MAX);
 	struct stat st;
@@ -88,9 +88,7 @@ static struct str read_dotenv(struct arena *a, struct buf *warn)
 	while (n < DOTENV_MAX &&
 	    (k = read(fd, p + n, (size_t)(DOTENV_MAX - n))) > 0)
 		n += k;
-	if (fstat(fd, &st) == 0 && st.st_mode & 077)
-		buf_put(warn, S(".env can be read by other users; "
-		    "chmod 600 .env if it holds keys"));
+	*open_to_all = fstat(fd, &st) == 0 && st.st_mode & 077;
 	close(fd);
 	return (struct str){ p, (size_t)n };
 }
@@ -175,12 +173,10 @@ static void banner(const struct proxy *p)
 	put_all(1, buf_str(&b));
 }
 
-static void say_problems(struct proxy *p, struct str warn)
+static void say_problems(struct proxy *p)
 {
 	size_t i;
 
-	if (warn.n)
-		monitor_say(p->monitor, "warning", warn);
 	for (i = 0; i < p->config->nwarnings; i++)
 		monitor_say(p->monitor, "warning", p->config->warnings[i]);
 	if (p->tls_why.n && p->tls.count == 0)
@@ -302,17 +298,21 @@ static void close_all(struct proxy *p)
 }
 
 static int configure(struct config *c, int argc, char **argv,
-    struct arena *a, struct buf *warn)
+    struct arena *a)
 {
 	struct buf out = buf_on(output_text, sizeof output_text);
 	struct config_input in = {
 		.argc = argc, .argv = argv, .env = environment,
 		.machine_memory = machine_memory()
 	};
-	int r;
+	int r, open_to_all = 0;
 
-	in.dotenv = read_dotenv(a, warn);
+	in.dotenv = read_dotenv(a, &open_to_all);
 	r = config_load(c, &in, a, &out);
+	if (r == CONFIG_RUN && open_to_all &&
+	    c->nwarnings < COUNT(c->warnings))
+		c->warnings[c->nwarnings++] = S(".env can be read by other "
+		    "users; chmod 600 .env if it holds keys");
 	if (r == CONFIG_EXIT)
 		put_all(1, buf_str(&out));
 	else if (r != CONFIG_RUN)
@@ -342,8 +342,7 @@ static int run_command(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct proxy *p = &proxy;
-	char warn_text[256], why_text[1024];
-	struct buf warn = buf_on(warn_text, sizeof warn_text);
+	char why_text[1024];
 	struct buf why = buf_on(why_text, sizeof why_text);
 	struct arena setup;
 	int r;
@@ -361,7 +360,7 @@ int main(int argc, char **argv)
 	if (loop_init(&p->loop) != OK ||
 	    loop_random(p->ids.seed, sizeof p->ids.seed) != OK)
 		return die(S("the system gives no random bytes or no pipe"));
-	r = configure(p->config, argc, argv, &setup, &warn);
+	r = configure(p->config, argc, argv, &setup);
 	if (r != CONFIG_RUN)
 		return r == CONFIG_EXIT ? 0 : 1;
 	if (p->config->health)
@@ -395,7 +394,7 @@ int main(int argc, char **argv)
 	open_monitor(p);
 	give_up_rights(p);
 	banner(p);
-	say_problems(p, buf_str(&warn));
+	say_problems(p);
 	if (p->config->workers > 1) {
 		r = workers_run(p);
 		if (r != E_MORE)

@@ -107,6 +107,7 @@ static void test_deadlines(void)
 	ms = drip("GET /health HTTP/1.1\r\nHost: localhost\r\nX: ", &fd);
 	T(ms >= 500 && ms < SLACK_MS && ended(fd, SLACK_MS),
 	    "a head in drops is ended by its total, after %ld ms", (long)ms);
+	T(strncmp(text, "HTTP/1.1 408 ", 13) == 0, "with a 408: %.80s", text);
 	close(fd);
 	ms = drip("POST /v1/messages HTTP/1.1\r\nHost: localhost\r\n"
 	    "Content-Length: 1000\r\n\r\n{", &fd);
@@ -117,6 +118,12 @@ static void test_deadlines(void)
 	fd = dial(proxy.port);
 	T(ended(fd, SLACK_MS), "a connection that says nothing is ended");
 	T(now_ms() - ms >= 500, "not before its time");
+	close(fd);
+	fd = dial(proxy.port);
+	(void)send(fd, "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", 41,
+	    MSG_NOSIGNAL);
+	T(ended(fd, SLACK_MS) && strncmp(text, "HTTP/1.1 200 ", 13) == 0,
+	    "one that rests after an answer is ended too");
 	close(fd);
 	T(healthy(), "/health");
 	test_reader();
@@ -264,6 +271,66 @@ static void test_second_address(void)
 	T(stop(&proxy, 0), "SIGTERM ends it");
 }
 
+/* Who asks first whether it may send what is too much isn't asked for it. */
+static void test_expect(void)
+{
+	static const char *const settings[] = { "LLM_BACKEND=demo",
+		"MAX_BODY=64k", "PROXY_API_KEY=k", NULL };
+	static const struct {
+		const char *fields, *status;
+	} rows[] = {
+		{ "x-api-key: k\r\nContent-Length: 70000", "413" },
+		{ "x-api-key: x\r\nContent-Length: 7", "401" },
+		{ "Content-Length: 7", "401" },
+		{ "x-api-key: k\r\nOrigin: null\r\nContent-Length: 7",
+		    "403" }
+	};
+	char request[256];
+	size_t i;
+	int fd;
+
+	if (!T(start(&proxy, binary, settings), "it starts"))
+		return;
+	for (i = 0; i < COUNT(rows); i++) {
+		snprintf(request, sizeof(request), "POST /v1/messages "
+		    "HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+		    "%s\r\n\r\n", rows[i].fields);
+		fd = dial(proxy.port);
+		(void)send(fd, request, strlen(request), MSG_NOSIGNAL);
+		T(ended(fd, SLACK_MS) && strncmp(text + 9, rows[i].status, 3)
+		    == 0, "Expect: a refusal instead of 100, with %s: %.80s",
+		    rows[i].fields, text);
+		close(fd);
+	}
+	T(stop(&proxy, 0), "SIGTERM ends it");
+}
+
+/* A name that nobody has: who asks is told, and nobody waits with him. */
+static void test_no_name(void)
+{
+	static const char *const settings[] = { "OPENAI_MODEL=m",
+		"OPENAI_BASE_URL=http://no-such-name.invalid/v1",
+		"CONNECT_TIMEOUT=1.5", NULL };
+	static const char ask[] = "POST /v1/messages HTTP/1.1\r\nHost: "
+	    "localhost\r\nConnection: close\r\nContent-Length: 72\r\n\r\n"
+	    "{\"model\":\"m\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\","
+	    "\"content\":\"hi\"}]}";
+	int fd;
+
+	if (!T(start(&proxy, binary, settings), "it starts"))
+		return;
+	fd = dial(proxy.port);
+	(void)send(fd, ask, sizeof(ask) - 1, MSG_NOSIGNAL);
+	T(healthy(), "looking up a name holds up nobody");
+	(void)ended(fd, SLACK_MS);
+	T((strncmp(text, "HTTP/1.1 502 ", 13) == 0 ||
+	    strncmp(text, "HTTP/1.1 504 ", 13) == 0) &&
+	    strstr(text, "no-such-name.invalid") && strstr(text, "its name"),
+	    "a name without an address is a 502 that says so: %s", text);
+	close(fd);
+	T(stop(&proxy, 0), "SIGTERM ends it");
+}
+
 static void test_process(void)
 {
 	static const char *const settings[] = { "LLM_BACKEND=demo", NULL };
@@ -297,6 +364,8 @@ int main(int argc, char **argv)
 	test_deadlines();
 	test_slots();
 	test_second_address();
+	test_expect();
+	test_no_name();
 	/* Under an emulator it is the emulator that is looked at. */
 	if (!getenv("RUN")) {
 		test_descriptors();

@@ -667,6 +667,107 @@ static void case_many(void)
 	nap(20);
 }
 
+/* What others send, client or upstream, is theirs alone: each piece of a
+ * stream comes while a bad message is refused beside it. */
+static void case_beside(void)
+{
+	static const char *const bad[] = {
+		"GET / HTTP/1.1\nHost: localhost\n\n",
+		"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\n"
+		    "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\n"
+		    "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+		"\x16\x03\x01\x02\x01", "PRI * HTTP/2.0\r\n\r\n"
+	};
+	static const char *const broken[] = { "HTTP/1.1 200 OK\r\n"
+		"Content-Length: 1\r\nContent-Length: 2\r\n\r\n",
+		"SSH-2.0-x\r\n", "HTTP/1.1 200 OK\r\nContent-Type: "
+		"text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\nzz" };
+	static char other_mem[8192];
+	char piece[256], mark[32];
+	struct buf other;
+	int fd = ask(1), mine, his;
+	size_t i;
+
+	T(up_next(SOON_MS), "beside: asked");
+	mine = up.fd;
+	up.fd = -1;
+	answer_start();
+	say_start(mine);
+	T(answer_until(fd, "hello "), "beside: the stream began");
+	for (i = 0; i < COUNT(bad) + COUNT(broken); i++) {
+		other = buf_on(other_mem, sizeof(other_mem));
+		if (i < COUNT(bad)) {
+			his = dial(proxy.port);
+			say(his, bad[i]);
+		} else {
+			his = ask(0);
+			T(up_next(SOON_MS), "beside: another is asked for");
+			say(up.fd, broken[i - COUNT(bad)]);
+			fd_end(&up.fd, 0);
+		}
+		while (read_some(his, &other, now_ms() + SOON_MS) > 0)
+			continue;
+		T(has(buf_str(&other), i < COUNT(bad) ? "HTTP/1.1 4" :
+		    "HTTP/1.1 502 "), "a malformed message ends with an error: "
+		    "%zu", i);
+		fd_end(&his, 0);
+		snprintf(mark, sizeof(mark), "piece-%zu.", i);
+		snprintf(piece, sizeof(piece), CHUNK("\"delta\":{\"content\":"
+		    "\"%s\"},\"finish_reason\":null"), mark);
+		say_chunk(mine, piece);
+		T(answer_until(fd, mark), "and the stream beside it goes on");
+	}
+	say_rest(mine);
+	answer_read(&fd);
+	T(answer_streamed(), "beside, to its end: %s", got());
+	fd_end(&mine, 0);
+	up_fresh();
+}
+
+/* One line of ten megabytes: whole, or an error; never a part as a whole. */
+static void case_long_line(void)
+{
+	static char line[11 << 20], head[64];
+	size_t n, i, seen = 0, all;
+	int fd;
+
+	n = (size_t)snprintf(line, sizeof(line), "data: {\"choices\":[{"
+	    "\"index\":0,\"delta\":{\"content\":\"");
+	memset(line + n, '~', 10 << 20);
+	strcpy(line + n + (10 << 20), "\"}}]}\n\n");
+	all = strlen(line);
+	snprintf(head, sizeof(head), "%zx\r\n", all);
+	fd = ask(1);
+	T(up_next(SOON_MS), "long line: asked");
+	answer_start();
+	say_start(up.fd);
+	T(answer_until(fd, "hello "), "long line: the stream began");
+	say(up.fd, head);
+	for (i = 0; i < all; i += n) {
+		struct pollfd p = { up.fd, POLLOUT, 0 };
+		ssize_t k;
+
+		/* Who isn't read any more has been told enough. */
+		if (poll(&p, 1, SOON_MS) != 1)
+			break;
+		k = send(up.fd, line + i, all - i < 65536 ? all - i : 65536, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (k < 0 && errno != EAGAIN)
+			break;
+		n = k > 0 ? (size_t)k : 0;
+		read_some(fd, &answer.in, now_ms());
+	}
+	say(up.fd, "\r\n");
+	say_rest(up.fd);
+	answer_read(&fd);
+	for (i = 0; i < answer.body.n; i++)
+		seen += answer.body.p[i] == '~';
+	T(answer_cut() || (answer_streamed() && seen == 10 << 20),
+	    "a line of 10 MB is whole or an error: %zu came, %s", seen, got());
+	T(started_alive(&proxy), "and the program lives");
+	up_fresh();
+}
+
 static void run_answers(void)
 {
 	case_stream();
@@ -678,6 +779,8 @@ static void run_answers(void)
 	case_encoded();
 	case_stale();
 	case_many();
+	case_beside();
+	case_long_line();
 	case_limits();
 	case_parameter();
 }
@@ -995,6 +1098,32 @@ static void run_ends(void)
 	T(answer_streamed(), "SIGTERM in a stream: %s", got());
 }
 
+/* A stream that doesn't end: it waits for as long as it may, then ends well. */
+static void run_drain(void)
+{
+	int64_t end = now_ms() + SOON_MS;
+	int fd = ask(1), late;
+
+	T(up_next(SOON_MS), "drain: asked");
+	answer_start();
+	say_start(up.fd);
+	T(answer_until(fd, "hello "), "drain: the stream began");
+	kill(proxy.pid, SIGTERM);
+	while ((late = dial(proxy.port)) >= 0 && now_ms() < end) {
+		close(late);
+		nap(5);
+	}
+	T(late < 0, "SIGTERM: nobody new is taken");
+	T(started_alive(&proxy), "drain: it waits for the stream");
+	while (started_alive(&proxy) && now_ms() < end + SOON_MS)
+		nap(10);
+	T(WIFEXITED(proxy.status) && WEXITSTATUS(proxy.status) == 0 &&
+	    now_ms() < end + SOON_MS,
+	    "DRAIN_TIMEOUT ends it with status 0, whatever is in flight");
+	answer_read(&fd);
+	T(!answer_has("message_stop"), "and what was cut doesn't look whole");
+}
+
 /* ---- keys and secrets --------------------------------------------------- */
 
 static void run_keys(void)
@@ -1174,6 +1303,7 @@ static const struct group groups[] = {
 	{ "patience", run_patience, { "FIRST_BYTE_TIMEOUT=2", NULL } },
 	{ "flood", run_flood, { NULL } },
 	{ "ends", run_ends, { "OPENAI_FLAGS=context=8192", NULL } },
+	{ "drain", run_drain, { "DRAIN_TIMEOUT=1", NULL } },
 	{ "keys", run_keys, { "PROXY_API_KEY=right-key", NULL } },
 	{ "secret", run_secret, { "OPENAI_API_KEY=" CANARY, NULL } },
 	{ "passing", run_passing, { "MODEL_MAP=m=anthropic:m",
@@ -1185,8 +1315,8 @@ static void group_run(const struct group *g, int pipe_end)
 {
 	static char url[80], other[80];
 	const char *settings[SETTINGS_MAX] = { "LLM_BACKEND=openai_compatible",
-		url, other, "OPENAI_MODEL=m", "DRAIN_TIMEOUT=5" };
-	size_t i, n = 5;
+		url, other, "OPENAI_MODEL=m" };
+	size_t i, n = 4;
 
 	up.fd = -1;
 	listener = listen_free(&listener_port);
@@ -1196,6 +1326,7 @@ static void group_run(const struct group *g, int pipe_end)
 	    ":%d", listener_port);
 	for (i = 0; g->settings[i]; i++)
 		settings[n++] = g->settings[i];
+	settings[n++] = "DRAIN_TIMEOUT=5";	/* the first of a name counts */
 	if (T(start(&proxy, binary, settings), "%s: the program starts",
 	    g->name))
 		g->run();

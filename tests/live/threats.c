@@ -189,6 +189,64 @@ static void test_starts(void)
 	    "PROXY_API_KEY");
 }
 
+/* --check in the folder of a .env of that mode. */
+static void test_env_file(const char *path, mode_t mode)
+{
+	char out[96], arg[4096], env_demo[] = "LLM_BACKEND=demo";
+	char check[] = "--check", *argv[] = { arg, check, NULL };
+	char *env[] = { env_demo, NULL };
+	int status = 0, fd;
+	pid_t pid;
+
+	snprintf(arg, sizeof(arg), "%s", binary);
+	snprintf(out, sizeof(out), "%s/out", proxy.dir);
+	chmod(path, mode);
+	fd = open(out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	pid = fork();
+	if (pid == 0) {
+		dup2(fd, 1);
+		dup2(fd, 2);
+		if (chdir(proxy.dir) == 0)
+			execve(binary, argv, env);
+		_exit(127);
+	}
+	close(fd);
+	waitpid(pid, &status, 0);
+	T(file_has(out, "can be read by other users") == ((mode & 077) != 0),
+	    "a .env that others can read is warned of: mode %o",
+	    (unsigned)mode);
+	T(!file_has(out, "canary-file"), "and its key not shown");
+}
+
+/* Started all the same, but with a word. */
+static void test_warnings(void)
+{
+	static const char *const wide[] = { "LLM_BACKEND=demo",
+		"SERVER_HOST=0.0.0.0", "PROXY_API_KEY=canary-wide", NULL };
+	char path[96];
+	FILE *f;
+
+	if (!T(start(&proxy, binary, wide), "all addresses, with a key"))
+		return;
+	T(get("GET", "/health", "Host: localhost\r\n") == 200, "it serves");
+	T(file_has(proxy.output, "listening beyond this machine"),
+	    "it warns of listening beyond this machine");
+	T(!file_has(proxy.output, "canary-wide"), "without the key");
+	T(stop(&proxy, 0), "SIGTERM ends it");
+	/* The environment names the folder of its .env: the one before. */
+	if (!T(mkdir(proxy.dir, 0700) == 0, "its folder"))
+		return;
+	snprintf(path, sizeof(path), "%s/.env", proxy.dir);
+	f = fopen(path, "w");
+	if (f) {
+		fputs("OPENAI_API_KEY=canary-file\n", f);
+		fclose(f);
+	}
+	test_env_file(path, 0644);
+	test_env_file(path, 0600);
+	remove_files(proxy.dir);
+}
+
 /* Descriptors 0 to 2 closed: no connection may get their numbers, where a
  * message for the console would end up in it. */
 static void test_closed(void)
@@ -249,5 +307,6 @@ int main(int argc, char **argv)
 	test_starts();
 	T(stop(&proxy, 0), "SIGTERM ends it with status 0");
 	test_closed();
+	test_warnings();
 	return t_done("threats");
 }

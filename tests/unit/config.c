@@ -161,6 +161,8 @@ static void detection(void)
 
 static void trust(void)
 {
+	size_t i;
+
 	T_INT(load(ENV("OPENAI_API_KEY", "k"),
 	    "OPENAI_BASE_URL=https://evil.test/v1\n", NULL), E_FAULT,
 	    "a .env can't redirect a key of the environment");
@@ -173,6 +175,12 @@ static void trust(void)
 	T(c.alert_cmd.n == 0, "nor a command");
 	load(ENV("ALERT_CMD", "mine"), "", NULL);
 	T_STR(c.alert_cmd, S("mine"), "its owner's is");
+	load(NULL, "", ARGS(A("--help")));
+	T(!says("nsecure") && !says("INSECURE") && !says("VERIFY") &&
+	    !says("verify"), "no setting turns the look at certificates off");
+	for (i = 0; i < SETS; i++)
+		T(options[i].kind != SECRET || !options[i].flag, "no key has "
+		    "a flag, as all may see arguments: %s", options[i].name);
 }
 
 static void bedrock(void)
