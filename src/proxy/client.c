@@ -218,6 +218,8 @@ void client_accept(struct proxy *p, int fd, const struct sock_addr *peer)
 	}
 	c->slot = (size_t)(c - p->clients);
 	p->noted[c->slot].known = 0;
+	if (p->nused <= c->slot)
+		p->nused = c->slot + 1;
 	c->fd = fd;
 	c->peer = *peer;
 	c->mem = memory_slot(p, c->slot);

@@ -412,6 +412,7 @@ struct noted {
 	unsigned char want, up_want;
 	unsigned char known;	/* 0: something else may change it */
 	unsigned char asks;	/* the helper, and may have its answer */
+	unsigned char used;	/* if only by a replay, which has no client */
 	unsigned char takes;	/* a new client may have this slot */
 	unsigned char streams;	/* an answer is on its way in */
 };
@@ -435,6 +436,7 @@ struct proxy {
 	size_t n;		/* slots, clients, connections */
 	struct client *clients;
 	struct noted noted[CONNECTIONS_MAX];	/* one of each client */
+	size_t nused;		/* one above the highest slot in use */
 	unsigned worker;	/* which of WORKERS, from 1; 0: alone */
 	int orders;		/* a worker's descriptor to who watches over it */
 	size_t nall;		/* clients of all workers: memory that they */

@@ -103,6 +103,7 @@ static void ask(struct proxy *p, const struct client *c, struct noted *n)
 	    .takes = 1, .known = 1 };
 	if (c->state == CLIENT_FREE)
 		return;
+	n->used = 1;
 	n->takes = is_resting(c) != 0;
 	n->fd = c->fd;
 	n->want = (unsigned char)client_want(c);
@@ -135,15 +136,17 @@ static int looks(struct proxy *p, int64_t *wake)
 
 static int64_t collect_wants(struct proxy *p, int64_t wake)
 {
-	size_t i, streams = 0, takes = 0;
+	size_t i, streams = 0, takes = p->nused < p->n, last = 0;
 	int look = looks(p, &wake), all;
 	struct noted *n;
 	struct conn *c;
 
-	for (i = 0; i < p->n; i++) {
+	for (i = 0; i < p->nused; i++) {
 		n = &p->noted[i];
 		if (!n->known)
 			ask(p, &p->clients[i], n);
+		if (n->used)
+			last = i + 1;
 		streams += n->streams;
 		takes += n->takes;
 		all = look || !n->streams;
@@ -153,6 +156,7 @@ static int64_t collect_wants(struct proxy *p, int64_t wake)
 		wake = earlier(wake, n->at);
 	}
 	p->streams = streams;
+	p->nused = last;
 	for (i = 0; i < p->nresting; i++) {
 		c = &p->conns[p->resting[i]];
 		if (c->state != CONN_IDLE && c->state != CONN_DRAIN)
@@ -177,7 +181,7 @@ static void serve(struct proxy *p)
 	size_t i;
 	int r, w;
 
-	for (i = 0; i < p->n; i++) {
+	for (i = 0; i < p->nused; i++) {
 		n = &p->noted[i];
 		r = loop_readable(&p->loop, n->fd);
 		w = loop_writable(&p->loop, n->fd);
