@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 enum {
+	PORT_TRIES = 4,
 	START_MS = 8000,	/* until it listens; a sanitized build is slow */
 	STOP_MS = 8000,		/* from SIGTERM to its end */
 	START_ENV_MAX = 32,
@@ -139,6 +140,20 @@ static inline void become(const struct started *s, const char *binary,
 	_exit(127);
 }
 
+/* Somebody may have taken the port that was free a moment ago. */
+static inline int port_taken(const struct started *s)
+{
+	FILE *f = fopen(s->output, "r");
+	char line[512];
+	int taken = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		taken |= strstr(line, "port already in use") != NULL;
+	if (f)
+		fclose(f);
+	return taken;
+}
+
 /* settings: "NAME=value" ..., NULL. Returns whether it listens. */
 static inline int start(struct started *s, const char *binary,
     const char *const *settings)
@@ -149,7 +164,7 @@ static inline int start(struct started *s, const char *binary,
 	int64_t end = now_ms() + START_MS;
 	struct timespec nap = { 0, 20000000 };
 	size_t n = 0, i;
-	int fd;
+	int fd, tries = PORT_TRIES, own_port = 1;
 
 	memset(s, 0, sizeof(*s));
 	strcpy(s->dir, "/tmp/claudecodex-test-XXXXXX");
@@ -163,30 +178,33 @@ static inline int start(struct started *s, const char *binary,
 	n = 0;
 	snprintf(s->output, sizeof(s->output), "%s/output", s->dir);
 	snprintf(s->logs, sizeof(s->logs), "%s/logs", s->dir);
-	close(listen_free(&s->port));
-	snprintf(own[0], sizeof(own[0]), "SERVER_PORT=%d", s->port);
 	snprintf(own[1], sizeof(own[1]), "LOG_DIR=%s", s->logs);
 	snprintf(own[2], sizeof(own[2]), "HOME=%s", s->dir);
 	snprintf(own[3], sizeof(own[3]), "PATH=/usr/bin:/bin");
 	/* The first of a name is the one that counts. */
 	while (*settings && n < START_ENV_MAX - 5) {
+		own_port &= strncmp(*settings, "SERVER_PORT=", 12) != 0;
 		memcpy(&env[n++], settings, sizeof(env[0]));
 		settings++;
 	}
 	for (i = 0; i < 4; i++)
 		env[n++] = own[i];
 	env[n] = NULL;
-	s->pid = fork();
-	if (s->pid == 0)
-		become(s, path, env);
-	while (started_alive(s) && now_ms() < end) {
-		fd = dial(s->port);
-		if (fd >= 0) {
-			close(fd);
-			return 1;
+	do {
+		close(listen_free(&s->port));
+		snprintf(own[0], sizeof(own[0]), "SERVER_PORT=%d", s->port);
+		s->pid = fork();
+		if (s->pid == 0)
+			become(s, path, env);
+		while (started_alive(s) && now_ms() < end) {
+			fd = dial(s->port);
+			if (fd >= 0) {
+				close(fd);
+				return 1;
+			}
+			nanosleep(&nap, NULL);
 		}
-		nanosleep(&nap, NULL);
-	}
+	} while (own_port && --tries && port_taken(s));
 	started_show(s);
 	return 0;
 }
