@@ -238,6 +238,7 @@ static void test_files(void)
 	T_INT(mode("requests.log"), 0600, "and the log");
 	T(str_find(read_one("structured.jsonl"), S("0123456789abcdef")) ==
 	    read_one("structured.jsonl").n, "without the key");
+	T_INT(mode("requests_full"), -1, "no exact bytes unless asked for");
 	T(holds("requests.log", " RES "), "two lines for people");
 	T(str_find(read_one("requests.log"), S("0123456789abcdef")) ==
 	    read_one("requests.log").n, "without the key");
@@ -332,6 +333,26 @@ static void test_link(void)
 	T(said("cannot be written"), "a link is not followed");
 	T_INT(ask("s-link", "one", 1), 200, "requests go on");
 	T(access(target, F_OK) != 0, "nothing is made behind it");
+	stop(&s, 0);
+	forget();
+}
+
+/* Somebody else made it, for us to fill: as root only can we pretend. */
+static void test_foreign(void)
+{
+	if (geteuid() != 0) {
+		t_skip("a directory of another user: needs root");
+		return;
+	}
+	mkdir(dir, 0777);
+	if (!T(chown(dir, 12345, 12345) == 0, "another's directory") ||
+	    !begin(NULL, NULL))
+		return;
+	T(said("cannot be written"), "a directory of another user is not "
+	    "written to");
+	T_INT(ask("s-foreign", "one", 1), 200, "requests go on");
+	list();
+	T_INT(nnames, 0, "nothing is made in it");
 	stop(&s, 0);
 	forget();
 }
@@ -545,6 +566,7 @@ int main(int argc, char **argv)
 	test_bodies();
 	test_unwritable();
 	test_link();
+	test_foreign();
 	test_writer();
 	test_full();
 	test_segments();
