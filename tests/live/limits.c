@@ -271,6 +271,34 @@ static void test_second_address(void)
 	T(stop(&proxy, 0), "SIGTERM ends it");
 }
 
+/* A body that nobody wants: its sender looks at the answer when all has left.
+ * Closing on what is unread would reset it, and its answer, away. */
+static void test_still_sending(void)
+{
+	static const char head[] = "POST /v1/messages HTTP/1.1\r\nHost: "
+	    "localhost\r\nx-api-key: k\r\nContent-Length: 900000\r\n\r\n";
+	static char body[900000];
+	struct pollfd p = { dial(proxy.port), POLLOUT, 0 };
+	size_t n = 0;
+	ssize_t k = 0;
+
+	(void)send(p.fd, head, sizeof(head) - 1, MSG_NOSIGNAL);
+	while (n < sizeof(body) && poll(&p, 1, SLACK_MS) == 1) {
+		k = send(p.fd, body + n, sizeof(body) - n < 16384 ?
+		    sizeof(body) - n : 16384, MSG_NOSIGNAL);
+		if (k < 0)
+			break;
+		n += (size_t)k;
+	}
+	shutdown(p.fd, SHUT_WR);
+	(void)ended(p.fd, SLACK_MS);
+	T(n == sizeof(body) && strncmp(text, "HTTP/1.1 413 ", 13) == 0 &&
+	    recv(p.fd, text, 1, 0) == 0, "an error reaches a client that "
+	    "still sends, without a reset: %zu bytes left, then %.80s", n,
+	    text);
+	close(p.fd);
+}
+
 /* Who asks first whether it may send what is too much isn't asked for it. */
 static void test_expect(void)
 {
@@ -302,6 +330,7 @@ static void test_expect(void)
 		    rows[i].fields, text);
 		close(fd);
 	}
+	test_still_sending();
 	T(stop(&proxy, 0), "SIGTERM ends it");
 }
 
