@@ -119,14 +119,13 @@ void record_upstream(struct record *r, const struct record_sent *s)
 	struct journal *j = r->mon->journal;
 	struct sha16 sha;
 	struct str target;
-	size_t i;
 
 	if (!j || !r->req)
 		return;
 	monitor_enter(r->mon);
 	raw_head(j, r->slot, RAW_UPSTREAM_REQUEST, s->head);
-	for (i = 0; i < s->nbody; i++)
-		raw_add(j, r->slot, RAW_UPSTREAM_REQUEST, s->body[i]);
+	raw_made(j, r->slot, RAW_UPSTREAM_REQUEST, RAW_CLIENT_REQUEST, s->body,
+	    s->nbody);
 	r->provider = provider_name(s);
 	target = str_from(s->head, str_chr(s->head, ' ') + 1);
 	target = str_head(target, str_chr(target, ' '));

@@ -3,7 +3,8 @@
  * A ring of pieces: whose they are, which side, head or content. It lives in
  * memory alone and is read through journal_raw alone. Secrets are masked before
  * anything is stored, each side by a machine of its own, as they may be cut
- * between two pieces; what one holds back is read from it. A request whose first
+ * between two pieces; what one holds back is read from it. What is made of a
+ * content in which there was none isn't searched again. A request whose first
  * piece has left the ring is gone as a whole.
  *
  * SPDX-License-Identifier: MIT */
@@ -26,6 +27,7 @@ struct raw_slot {
 	uint64_t key;
 	uint64_t kept[RAW_SIDES];
 	unsigned char begun[RAW_SIDES], cut[RAW_SIDES];
+	unsigned char masked[RAW_SIDES];	/* something was */
 	struct redact mask[RAW_SIDES];
 };
 
@@ -98,8 +100,29 @@ static void store_masked(struct journal *j, struct raw_slot *s,
 		redact_put(&s->mask[side], b, *text);
 	else
 		redact_end(&s->mask[side], b);
+	if (memcmp(j->redact.count, count, sizeof count) != 0)
+		s->masked[side] = 1;
 	memcpy(j->redact.count, count, sizeof count);
 	store(j, s, side, 0, buf_str(b));
+}
+
+/* Whether a content was seen whole and holds nothing to mask, what is held back
+ * of it included. */
+static int is_clean(struct journal *j, const struct raw_slot *s,
+    enum raw_side side)
+{
+	struct redact r = s->mask[side];
+	uint64_t count[RK_KINDS];
+	int clean;
+
+	if (s->begun[side] != 2 || s->cut[side] || s->masked[side] ||
+	    r.inside)
+		return 0;
+	memcpy(count, j->redact.count, sizeof count);
+	redact_end(&r, scratch(j));
+	clean = memcmp(j->redact.count, count, sizeof count) == 0;
+	memcpy(j->redact.count, count, sizeof count);
+	return clean;
 }
 
 static void cut(struct journal *j, struct raw_slot *s, enum raw_side side)
@@ -127,6 +150,7 @@ void raw_begin(struct journal *j, size_t slot, struct str id)
 	memset(s->kept, 0, sizeof s->kept);
 	memset(s->begun, 0, sizeof s->begun);
 	memset(s->cut, 0, sizeof s->cut);
+	memset(s->masked, 0, sizeof s->masked);
 	s->key = journal_hash(id);
 }
 
@@ -139,22 +163,19 @@ void raw_head(struct journal *j, size_t slot, enum raw_side side,
 		return;
 	s = &j->raw_slot[slot];
 	/* Another attempt takes the place of the one before. */
-	s->begun[side] = s->cut[side] = 0;
+	s->begun[side] = s->cut[side] = s->masked[side] = 0;
 	s->kept[side] = 0;
 	redact_begin(&s->mask[side], &j->redact);
 	redact_head(&j->redact, scratch(j), str_head(head, HEAD_BYTES));
 	store(j, s, side, 1, buf_str(&j->text));
 }
 
-void raw_add(struct journal *j, size_t slot, enum raw_side side,
-    struct str text)
+static void add(struct journal *j, size_t slot, enum raw_side side,
+    struct str text, int clean)
 {
-	struct raw_slot *s;
+	struct raw_slot *s = &j->raw_slot[slot];
 	struct str part;
 
-	if (!j->opt.raw || slot >= j->opt.slots)
-		return;
-	s = &j->raw_slot[slot];
 	if (s->begun[side] == 0)
 		return;
 	do {
@@ -165,8 +186,31 @@ void raw_add(struct journal *j, size_t slot, enum raw_side side,
 			cut(j, s, side);
 		if (s->cut[side])
 			return;
-		store_masked(j, s, side, &part);
+		if (clean)
+			store(j, s, side, 0, part);
+		else
+			store_masked(j, s, side, &part);
 	} while (text.n);
+}
+
+void raw_add(struct journal *j, size_t slot, enum raw_side side,
+    struct str text)
+{
+	if (j->opt.raw && slot < j->opt.slots)
+		add(j, slot, side, text, 0);
+}
+
+void raw_made(struct journal *j, size_t slot, enum raw_side side,
+    enum raw_side from, const struct str *parts, size_t n)
+{
+	size_t i;
+	int clean;
+
+	if (!j->opt.raw || slot >= j->opt.slots)
+		return;
+	clean = is_clean(j, &j->raw_slot[slot], from);
+	for (i = 0; i < n; i++)
+		add(j, slot, side, parts[i], clean);
 }
 
 /* ---- reading ---------------------------------------------------------- */

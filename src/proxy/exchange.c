@@ -1106,13 +1106,17 @@ static void decode(struct proxy *p, struct client *c)
 static void read_body(struct proxy *p, struct client *c)
 {
 	struct exchange *x = &c->x;
-	int rounds = 0;
+	int rounds = 0, dry;
 
 	if (backlog(c) > OUT_HIGH)
 		return;
+	dry = x->ready && x->conn->drained;	/* it came with the head */
 	while (x->stage == X_BODY || x->stage == X_REFUSED) {
-		if (!x->ready && (x->conn->drained || !read_content(p, c)))
-			break;
+		if (!x->ready) {
+			if (dry || !read_content(p, c))
+				break;
+			dry = x->conn->drained;
+		}
 		x->ready = 0;
 		if (x->call.up->backend->passthrough) {
 			decode_passed(p, c);
@@ -1237,8 +1241,6 @@ void exchange_turn(struct proxy *p, struct client *c)
 	enum stage was;
 	int r;
 
-	if (x->conn)
-		x->conn->drained = 0;
 	do {
 		was = x->stage;
 		switch (x->stage) {

@@ -237,6 +237,45 @@ static struct str raw_text(struct journal *j, const char *id,
 	return buf_str(&b);
 }
 
+/* A key is masked in what was made of a content that holds one, wherever in it,
+ * and of one that wasn't seen whole. */
+static void test_made(struct journal *j)
+{
+	static const struct {
+		const char *from, *what;
+		int clean;
+	} cases[] = {
+		{ "{\"a\":1}", "none", 1 },
+		{ "{\"a\":\"sk-ant-0123456789abcdef\"}", "in it", 0 },
+		{ "{\"a\":1} sk-ant-0123456789abcdef", "at its end", 0 },
+		{ "{\"a\":1} -----BEGIN RSA PRIVATE KEY-----\nabc", "open", 0 },
+		{ NULL, "not there", 0 }
+	};
+	static const char key[] = "sk-ant-0123456789abcdef";
+	struct str made[] = { S("{\"b\":\"sk-ant-0123456"),
+	    S("789abcdef\"}") };
+	char id[] = "req_m0";
+	size_t i;
+	int r;
+
+	for (i = 0; i < COUNT(cases); i++) {
+		id[5] = (char)('0' + i);
+		raw_begin(j, 2, str_of(id));
+		raw_head(j, 2, RAW_CLIENT_REQUEST, S("h\r\n\r\n"));
+		if (cases[i].from)
+			raw_add(j, 2, RAW_CLIENT_REQUEST,
+			    str_of(cases[i].from));
+		raw_head(j, 2, RAW_UPSTREAM_REQUEST, S("u\r\n\r\n"));
+		raw_made(j, 2, RAW_UPSTREAM_REQUEST, RAW_CLIENT_REQUEST,
+		    made, COUNT(made));
+		T(raw_text(j, id, RAW_UPSTREAM_REQUEST, 0, &r).n > 10,
+		    "made, %s: kept", cases[i].what);
+		T_INT(str_find(raw_text(j, id, RAW_UPSTREAM_REQUEST, 0, &r),
+		    str_of(key)) == 6, cases[i].clean,
+		    "made, %s", cases[i].what);
+	}
+}
+
 static void test_raw(void)
 {
 	struct journal_options o = { .memory = 1 << 16, .slots = 3,
@@ -290,6 +329,7 @@ static void test_raw(void)
 	T_INT(r, E_NONE, "the oldest makes room, as a whole");
 	T_INT(raw_text(j, "req_x39", RAW_CLIENT_REQUEST, 0, &r).n, 9000,
 	    "the newest is there");
+	test_made(j);
 	o.raw = 0;
 	j = journal_open(&o);
 	raw_begin(j, 0, S("req_1"));
