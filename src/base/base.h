@@ -129,6 +129,8 @@ struct date date_of(int64_t seconds);
 int64_t date_days(int64_t year, int64_t month, int64_t day);
 /* The last n digits of v, zeros in front; v not negative, n at most 20. */
 void buf_digits(struct buf *b, int v, int n);
+/* "13:10:25" */
+void buf_clock(struct buf *b, int hour, int minute, int second);
 /* RFC 3339: "2026-11-25", and "2026-11-25T13:10:25Z". */
 void buf_day(struct buf *b, int64_t seconds);
 void buf_date(struct buf *b, int64_t seconds);

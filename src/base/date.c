@@ -61,16 +61,21 @@ void buf_day(struct buf *b, int64_t seconds)
 	buf_digits(b, d.day, 2);
 }
 
+void buf_clock(struct buf *b, int hour, int minute, int second)
+{
+	buf_digits(b, hour, 2);
+	buf_chr(b, ':');
+	buf_digits(b, minute, 2);
+	buf_chr(b, ':');
+	buf_digits(b, second, 2);
+}
+
 void buf_date(struct buf *b, int64_t seconds)
 {
 	struct date d = date_of(seconds);
 
 	buf_day(b, seconds);
 	buf_chr(b, 'T');
-	buf_digits(b, d.hour, 2);
-	buf_chr(b, ':');
-	buf_digits(b, d.minute, 2);
-	buf_chr(b, ':');
-	buf_digits(b, d.second, 2);
+	buf_clock(b, d.hour, d.minute, d.second);
 	buf_chr(b, 'Z');
 }

@@ -4,7 +4,6 @@
 #define _DEFAULT_SOURCE		/* MAP_ANONYMOUS */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -83,24 +82,36 @@ void *command_memory(size_t n)
 	return m == MAP_FAILED ? NULL : m;
 }
 
+const char *command_path(const char *path, char *mem, size_t n)
+{
+	struct buf b = buf_on(mem, n);
+	struct stat st;
+
+	if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
+		return path;
+	buf_put(&b, str_of(path));
+	buf_put(&b, S("/structured.jsonl"));
+	buf_chr(&b, '\0');
+	return b.full ? path : mem;
+}
+
 int command_map(const char *path, struct str *out)
 {
 	const char *named = path;
 	char inside[1024];
+	struct buf b = buf_on(inside, sizeof inside);
 	struct stat st;
 	void *m = MAP_FAILED;
 	int fd;
 
-	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-		snprintf(inside, sizeof inside, "%s/structured.jsonl", path);
-		path = inside;
-	}
+	path = command_path(path, inside, sizeof inside);
 	*out = S("");
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		snprintf(inside, sizeof inside, "cannot open (%s): ",
-		    strerror(errno));
-		command_fail(str_of(inside), str_of(named));
+		buf_put(&b, S("cannot open ("));
+		buf_put(&b, str_of(strerror(errno)));
+		buf_put(&b, S("): "));
+		command_fail(buf_str(&b), str_of(named));
 		return E_FAULT;
 	}
 	if (st.st_size == 0) {

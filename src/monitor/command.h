@@ -18,6 +18,9 @@ struct command_input {
 	void *ctx;
 };
 
+/* Where a command finds the journal when path is a folder: mem, holding
+ * "path/structured.jsonl"; otherwise path. */
+const char *command_path(const char *path, char *mem, size_t n);
 /* Whether a first argument is a command. */
 int command_is(const char *name);
 /* Runs it; returns the exit status. */

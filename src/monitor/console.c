@@ -52,11 +52,7 @@ static void put_clock(struct monitor *m, struct buf *b, int64_t wall_ms)
 	/* The calendar costs more than the line it is for. */
 	if (t != m->clock_at && localtime_r(&t, &tm)) {
 		m->clock_at = t;
-		buf_digits(&c, tm.tm_hour, 2);
-		buf_chr(&c, ':');
-		buf_digits(&c, tm.tm_min, 2);
-		buf_chr(&c, ':');
-		buf_digits(&c, tm.tm_sec, 2);
+		buf_clock(&c, tm.tm_hour, tm.tm_min, tm.tm_sec);
 	}
 	put_in(m, b, DIM, (struct str){ m->clock, sizeof m->clock });
 }

@@ -7,7 +7,6 @@
 #define _DEFAULT_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -153,10 +152,8 @@ void load_tail(struct journal *j, struct str path, uint64_t *size,
 	if (fstatat(dir, "structured.jsonl", &st, AT_SYMLINK_NOFOLLOW) < 0)
 		st.st_size = 0;
 	if (finished && (uint64_t)st.st_size < budget) {
-		snprintf(name, sizeof name, "structured-%06llu.jsonl",
-		    (unsigned long long)finished);
-		(void)read_file(j, dir, name, budget - (uint64_t)st.st_size,
-		    &o, segment);
+		(void)read_file(j, dir, scribe_name(name, finished),
+		    budget - (uint64_t)st.st_size, &o, segment);
 	}
 	*size = read_file(j, dir, "structured.jsonl", budget, &o, segment);
 	if (*size && *segment == finished)

@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
+#include <stdio.h>	/* renameat */
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -79,6 +79,20 @@ uint64_t scribe_number(const char *name)
 		return 0;
 	s = str_head(str_from(s, 11), s.n - 17);
 	return str_u64(s, &n) == OK ? n : 0;
+}
+
+const char *scribe_name(char *mem, uint64_t number)
+{
+	struct buf b = buf_on(mem, 64);
+
+	buf_put(&b, S("structured-"));
+	if (number < 1000000)
+		buf_digits(&b, (int)number, 6);
+	else
+		buf_u64(&b, number);
+	buf_put(&b, S(".jsonl"));
+	buf_chr(&b, '\0');
+	return mem;
 }
 
 /* ---- writing ---------------------------------------------------------- */
@@ -272,6 +286,7 @@ static int survey(int dir, struct found *f, uint64_t after, char name[64])
 	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *e;
 	struct stat st;
+	struct buf b;
 	uint64_t number;
 
 	memset(f, 0, sizeof *f);
@@ -292,7 +307,9 @@ static int survey(int dir, struct found *f, uint64_t after, char name[64])
 			continue;
 		f->number = number;
 		f->age = (int64_t)(time(NULL) - st.st_mtime);
-		snprintf(name, 64, "%.63s", e->d_name);
+		b = buf_on(name, 64);
+		buf_put(&b, str_head(str_of(e->d_name), 63));
+		buf_chr(&b, '\0');
 	}
 	closedir(d);
 	return f->n ? OK : E_NONE;
@@ -335,9 +352,8 @@ static void rotate(struct scribe *s, struct str n)
 	if (dir < 0)
 		return;
 	if (fstatat(dir, s->line.name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		snprintf(name, sizeof name, "structured-%06llu.jsonl",
-		    (unsigned long long)(number - 1));
-		renameat(dir, s->line.name, dir, name);
+		renameat(dir, s->line.name, dir,
+		    scribe_name(name, number - 1));
 	}
 	if (s->o->full)
 		payloads_tidy(&s->full, dir);

@@ -37,5 +37,7 @@ int scribe_dir(struct str path);
 void scribe_run(const struct writer_options *o, int fd, char *text);
 /* Number of structured-NNNNNN.jsonl; 0: the name is no such. */
 uint64_t scribe_number(const char *name);
+/* That name; mem has room for 64 bytes. */
+const char *scribe_name(char *mem, uint64_t number);
 
 #endif

@@ -11,7 +11,6 @@
  *
  * SPDX-License-Identifier: MIT */
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -531,16 +530,12 @@ static int follow_name(int fd, const char *path)
 static int tail_file(struct tail *t, const char *path)
 {
 	char inside[1024];
-	struct stat st;
 	struct buf b;
 	struct loop l;
 	ssize_t n = 0;
 	int fd;
 
-	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-		snprintf(inside, sizeof inside, "%s/structured.jsonl", path);
-		path = inside;
-	}
+	path = command_path(path, inside, sizeof inside);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	b = buf_on(command_memory(FILE_MAX), FILE_MAX);
 	if (fd < 0 || !b.p || loop_init(&l) != OK)

@@ -112,12 +112,14 @@ void term_u64(struct term *t, uint64_t v)
 void term_clock(struct term *t, int64_t wall_ms)
 {
 	time_t s = (time_t)(wall_ms / 1000);
-	char text[16];
+	char mem[16];
+	struct buf b = buf_on(mem, sizeof mem);
 	struct tm tm;
 
-	if (localtime_r(&s, &tm) && strftime(text, sizeof text, "%H:%M:%S",
-	    &tm))
-		term_say(t, DIM, str_of(text));
+	if (!localtime_r(&s, &tm))
+		return;
+	buf_clock(&b, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	term_say(t, DIM, buf_str(&b));
 }
 
 static void put_scaled(struct term *t, uint64_t v, uint64_t unit,

@@ -143,30 +143,6 @@ static int connect_one(struct link *l, const struct sock_addr *a,
 	return E_FAULT;
 }
 
-/* The form of sock.h for an address of the system's. */
-static int address(struct sock_addr *to, const struct sockaddr *from,
-    unsigned port)
-{
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-
-	memset(to, 0, sizeof(*to));
-	to->port = (uint16_t)port;
-	if (from->sa_family == AF_INET) {
-		memcpy(&v4, from, sizeof(v4));
-		to->family = 4;
-		memcpy(to->ip, &v4.sin_addr, 4);
-		return 1;
-	}
-	if (from->sa_family != AF_INET6)
-		return 0;
-	memcpy(&v6, from, sizeof(v6));
-	to->family = 6;
-	memcpy(to->ip, &v6.sin6_addr, 16);
-	to->scope = v6.sin6_scope_id;
-	return 1;
-}
-
 static size_t resolve(struct sock_addr *to, struct str host, unsigned port)
 {
 	char name[TLS_HOST_MAX + 1];
@@ -184,7 +160,8 @@ static size_t resolve(struct sock_addr *to, struct str host, unsigned port)
 	if (getaddrinfo(name, NULL, &hints, &list) != 0)
 		return 0;
 	for (i = list; i && n < FETCH_ADDRS_MAX; i = i->ai_next)
-		n += (size_t)address(to + n, i->ai_addr, port);
+		if (sock_addr_of(to + n, i->ai_addr, i->ai_addrlen) == OK)
+			to[n++].port = (uint16_t)port;
 	freeaddrinfo(list);
 	return n;
 }

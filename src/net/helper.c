@@ -62,14 +62,9 @@ static struct str resolve_text(int err)
 
 static void put_address(struct buf *answer, const struct addrinfo *ai)
 {
-	char text[SOCK_ADDR_TEXT];
 	struct sock_addr a;
 
-	/* Through text, which has the scope of link-local addresses and
-	 * leaves the system's own form to sock.c. */
-	if (getnameinfo(ai->ai_addr, ai->ai_addrlen, text, sizeof text, NULL,
-	    0, NI_NUMERICHOST) == 0 &&
-	    sock_addr_parse(&a, str_of(text), 0) == OK)
+	if (sock_addr_of(&a, ai->ai_addr, ai->ai_addrlen) == OK)
 		buf_put(answer, (struct str){ (const char *)&a, sizeof a });
 }
 

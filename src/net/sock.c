@@ -7,12 +7,12 @@
  *
  * SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -212,6 +212,15 @@ int sock_addr_parse(struct sock_addr *a, struct str host, unsigned port)
 	return percent ? parse_zone(&a->scope, str_from(zone, 1)) : OK;
 }
 
+int sock_addr_of(struct sock_addr *a, const void *system, size_t n)
+{
+	union system_addr u;
+
+	memset(&u, 0, sizeof u);
+	memcpy(&u, system, n < sizeof u ? n : sizeof u);
+	return from_system(a, &u);
+}
+
 int sock_addr_is_loopback(const struct sock_addr *a)
 {
 	static const unsigned char one[16] = { [15] = 1 };
@@ -225,16 +234,62 @@ int sock_addr_is_loopback(const struct sock_addr *a)
 	    (memcmp(a->ip, mapped, 12) == 0 && a->ip[12] == 127);
 }
 
+static void put_v4(struct buf *b, const unsigned char *ip)
+{
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		if (i)
+			buf_chr(b, '.');
+		buf_u64(b, ip[i]);
+	}
+}
+
+/* RFC 5952: the first of the longest runs of zero words is "::", if it is two
+ * words or more. */
+static void put_v6(struct buf *b, const unsigned char *ip)
+{
+	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
+	int at = 8, longest = 1, i, n, shift, word, begun;
+
+	if (memcmp(ip, mapped, sizeof mapped) == 0) {
+		buf_put(b, S("::ffff:"));
+		put_v4(b, ip + 12);
+		return;
+	}
+	for (i = 0; i < 8; i++) {
+		for (n = 0; i + n < 8; n++)
+			if (ip[2 * (i + n)] || ip[2 * (i + n) + 1])
+				break;
+		if (n > longest) {
+			longest = n;
+			at = i;
+		}
+	}
+	for (i = 0; i < 8; i++) {
+		if (i == at) {
+			buf_put(b, i + longest == 8 ? S("::") : S(":"));
+			i += longest - 1;
+			continue;
+		}
+		if (i)
+			buf_chr(b, ':');
+		word = ip[2 * i] << 8 | ip[2 * i + 1];
+		for (begun = 0, shift = 12; shift >= 0; shift -= 4) {
+			begun |= word >> shift || shift == 0;
+			if (begun)
+				buf_chr(b, "0123456789abcdef"[word >> shift &
+				    15]);
+		}
+	}
+}
+
 void sock_addr_host(struct buf *b, const struct sock_addr *a)
 {
-	char text[INET6_ADDRSTRLEN];
-
-	if (a->family == 0)
-		return;
-	if (!inet_ntop(a->family == 4 ? AF_INET : AF_INET6, a->ip, text,
-	    sizeof text))
-		return;
-	buf_put(b, str_of(text));
+	if (a->family == 4)
+		put_v4(b, a->ip);
+	else if (a->family == 6)
+		put_v6(b, a->ip);
 	if (a->scope) {
 		buf_chr(b, '%');
 		buf_u64(b, a->scope);
@@ -498,7 +553,8 @@ long sock_read(int fd, char *p, size_t n, enum sock_reason *why)
 	int bad;
 
 	*why = SOCK_FINE;
-	assert(n > 0);		/* else 0 bytes would look like the end */
+	if (n == 0)
+		abort();	/* 0 bytes would look like the end */
 	do {
 		got = barred('r', fd, &n) ? -1 : recv(fd, p, n, 0);
 		if (got > 0)

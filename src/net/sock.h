@@ -54,6 +54,9 @@ enum { SOCK_ADDR_TEXT = 64 };		/* room for any sock_addr_text */
 /* Numeric only, IPv6 with or without brackets; names are the helper's work.
  * OK or E_BAD. */
 int sock_addr_parse(struct sock_addr *a, struct str host, unsigned port);
+/* From the resolver's form, n bytes of a struct sockaddr. OK, or E_NONE for
+ * other families. */
+int sock_addr_of(struct sock_addr *a, const void *system, size_t n);
 /* 127.0.0.0/8, ::1, and 127.0.0.0/8 mapped into IPv6. */
 int sock_addr_is_loopback(const struct sock_addr *a);
 /* "127.0.0.1:80", "[::1]:80". */

@@ -90,6 +90,35 @@ static void test_addresses(void)
 	T_INT(why, SOCK_BAD_ADDRESS, "is a bad address");
 }
 
+/* Every pattern of zero words: as libc writes it, and read back the same. But
+ * libcs differ in what they write below ::ffff:ffff, so the first bit is set
+ * or the third word is. */
+static void test_words(void)
+{
+	char theirs[INET6_ADDRSTRLEN], mem[SOCK_ADDR_TEXT];
+	struct sock_addr a, back;
+	unsigned mask, i;
+	struct buf b;
+
+	for (mask = 1; mask < 256; mask++) {
+		if (!(mask & 0x17))
+			continue;
+		memset(&a, 0, sizeof a);
+		a.family = 6;
+		for (i = 0; i < 8; i++)
+			if (mask >> i & 1) {
+				a.ip[2 * i] = (unsigned char)(i & 1 ? 0x0a : 0);
+				a.ip[2 * i + 1] = (unsigned char)(1u << i);
+			}
+		b = buf_on(mem, sizeof mem);
+		sock_addr_host(&b, &a);
+		T_STR(buf_str(&b), str_of(inet_ntop(AF_INET6, a.ip, theirs,
+		    sizeof theirs)), "words %u", mask);
+		T(sock_addr_parse(&back, buf_str(&b), 0) == OK &&
+		    memcmp(back.ip, a.ip, 16) == 0, "words %u back", mask);
+	}
+}
+
 static void test_texts(void)
 {
 	int i;
@@ -503,6 +532,7 @@ static void test_pair(void)
 int main(void)
 {
 	test_addresses();
+	test_words();
 	test_texts();
 	test_listen();
 	test_connect();
