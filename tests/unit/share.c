@@ -122,7 +122,11 @@ static void memory(void)
 	hidden[0] = open[0] = own[0] = 'x';
 	T(child_sees(open), "open to a child at once");
 #if defined(__linux__) && !defined(__SANITIZE_ADDRESS__)
-	T(!child_sees(hidden), "hidden from it");
+	if (getenv("RUN"))
+		t_skip("%s gives a child all memory, and keeps what is given "
+		    "back", getenv("RUN"));
+	else
+		T(!child_sees(hidden), "hidden from it");
 #endif
 	share_reveal();
 	T(child_sees(hidden), "until it is revealed");
@@ -134,7 +138,7 @@ static void memory(void)
 	waitpid(pid, NULL, 0);
 	T(hidden[1] == 'y' && own[1] == 0, "one is shared, one is not");
 	share_drop(hidden, PAGES);
-	T(hidden[0] == 0, "given back");
+	T(hidden[0] == 0 || getenv("RUN"), "given back");
 }
 
 int main(void)
