@@ -76,7 +76,7 @@ static void start_helper(struct proxy *p)
 }
 
 /* .env of the current directory; absent is empty. */
-static struct str read_dotenv(struct arena *a, int *open_to_all)
+static void read_dotenv(struct config_input *in, struct arena *a)
 {
 	char *p = arena_bytes(a, DOTENV_MAX);
 	struct stat st;
@@ -84,13 +84,13 @@ static struct str read_dotenv(struct arena *a, int *open_to_all)
 	int fd = p ? open(".env", O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
 
 	if (fd < 0)
-		return S("");
+		return;
 	while (n < DOTENV_MAX &&
 	    (k = read(fd, p + n, (size_t)(DOTENV_MAX - n))) > 0)
 		n += k;
-	*open_to_all = fstat(fd, &st) == 0 && st.st_mode & 077;
+	in->dotenv = (struct str){ p, (size_t)n };
+	in->dotenv_open = fstat(fd, &st) == 0 && st.st_mode & 077;
 	close(fd);
-	return (struct str){ p, (size_t)n };
 }
 
 static uint64_t machine_memory(void)
@@ -305,14 +305,10 @@ static int configure(struct config *c, int argc, char **argv,
 		.argc = argc, .argv = argv, .env = environment,
 		.machine_memory = machine_memory()
 	};
-	int r, open_to_all = 0;
+	int r;
 
-	in.dotenv = read_dotenv(a, &open_to_all);
+	read_dotenv(&in, a);
 	r = config_load(c, &in, a, &out);
-	if (r == CONFIG_RUN && open_to_all &&
-	    c->nwarnings < COUNT(c->warnings))
-		c->warnings[c->nwarnings++] = S(".env can be read by other "
-		    "users; chmod 600 .env if it holds keys");
 	if (r == CONFIG_EXIT)
 		put_all(1, buf_str(&out));
 	else if (r != CONFIG_RUN)

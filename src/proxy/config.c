@@ -628,6 +628,9 @@ int config_load(struct config *c, const struct config_input *in,
 	i = settings_read(&r);
 	if (i != CONFIG_RUN)
 		return i;
+	if (in->dotenv_open)
+		warn(c, S(".env can be read by other users; chmod 600 .env if "
+		    "it holds keys"));
 	c->log_dir = setting_value(c, LOG_DIR);
 	c->cert_file = setting_value(c, CERT_FILE);
 	c->no_proxy = setting_value(c, NO_PROXY);

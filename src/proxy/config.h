@@ -87,7 +87,8 @@ struct config {
 	struct str monitor_token;	/* empty: none asked */
 	int check, health;	/* --check, --health were given */
 	int demo_by_default;	/* nothing was configured */
-	struct str warnings[8];	/* said at start and by --check */
+	/* Said at start and by --check: two of each upstream and three. */
+	struct str warnings[UPSTREAMS_MAX * 2 + 3];
 	size_t nwarnings;
 	struct setting settings[SETTINGS_MAX];
 	size_t nsettings;
@@ -105,6 +106,7 @@ struct config_input {
 	const char *(*env)(void *ctx, const char *name);
 	void *ctx;
 	struct str dotenv;	/* contents, empty if there is none */
+	int dotenv_open;	/* other users can read it */
 	uint64_t machine_memory;	/* bytes; 0: not known */
 };
 int config_load(struct config *c, const struct config_input *in,
