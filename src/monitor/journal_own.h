@@ -138,7 +138,8 @@ void raw_head(struct journal *j, size_t slot, enum raw_side side,
 void raw_add(struct journal *j, size_t slot, enum raw_side side,
     struct str text);
 /* A content made of that of another side and of nothing else that is secret:
- * if there was no key in that, there is none in this. */
+ * if there was no key in that, there is none in this. Its texts may be put
+ * together, but with an escape between them, which ends a word. */
 void raw_made(struct journal *j, size_t slot, enum raw_side side,
     enum raw_side from, const struct str *parts, size_t n);
 

@@ -87,23 +87,30 @@ static struct buf *scratch(struct journal *j)
 	return &j->text;
 }
 
-/* Text goes on, or with none it ends. What is masked here was counted when it
- * was masked for a line. */
-static void store_masked(struct journal *j, struct raw_slot *s,
-    enum raw_side side, const struct str *text)
+/* Text goes on, or with none it ends. Returns whether anything was masked. What
+ * is masked here was counted when it was masked for a line. */
+static int mask(struct journal *j, struct redact *r, const struct str *text)
 {
 	struct buf *b = scratch(j);
 	uint64_t count[RK_KINDS];
+	int masked;
 
 	memcpy(count, j->redact.count, sizeof count);
 	if (text)
-		redact_put(&s->mask[side], b, *text);
+		redact_put(r, b, *text);
 	else
-		redact_end(&s->mask[side], b);
-	if (memcmp(j->redact.count, count, sizeof count) != 0)
-		s->masked[side] = 1;
+		redact_end(r, b);
+	masked = memcmp(j->redact.count, count, sizeof count) != 0;
 	memcpy(j->redact.count, count, sizeof count);
-	store(j, s, side, 0, buf_str(b));
+	return masked;
+}
+
+static void store_masked(struct journal *j, struct raw_slot *s,
+    enum raw_side side, const struct str *text)
+{
+	if (mask(j, &s->mask[side], text))
+		s->masked[side] = 1;
+	store(j, s, side, 0, buf_str(&j->text));
 }
 
 /* Whether a content was seen whole and holds nothing to mask, what is held back
@@ -112,17 +119,9 @@ static int is_clean(struct journal *j, const struct raw_slot *s,
     enum raw_side side)
 {
 	struct redact r = s->mask[side];
-	uint64_t count[RK_KINDS];
-	int clean;
 
-	if (s->begun[side] != 2 || s->cut[side] || s->masked[side] ||
-	    r.inside)
-		return 0;
-	memcpy(count, j->redact.count, sizeof count);
-	redact_end(&r, scratch(j));
-	clean = memcmp(j->redact.count, count, sizeof count) == 0;
-	memcpy(j->redact.count, count, sizeof count);
-	return clean;
+	return s->begun[side] == 2 && !s->cut[side] && !s->masked[side] &&
+	    !mask(j, &r, NULL);
 }
 
 static void cut(struct journal *j, struct raw_slot *s, enum raw_side side)
