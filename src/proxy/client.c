@@ -217,7 +217,7 @@ void client_accept(struct proxy *p, int fd, const struct sock_addr *peer)
 		return;
 	}
 	c->slot = (size_t)(c - p->clients);
-	p->noted[c->slot].known = 0;
+	p->interest[c->slot].known = 0;
 	if (p->nused <= c->slot)
 		p->nused = c->slot + 1;
 	c->fd = fd;
@@ -244,7 +244,7 @@ void client_close(struct proxy *p, struct client *c)
 	next_request(p, c);
 	give_back(c);
 	c->state = CLIENT_FREE;
-	p->noted[c->slot].known = 0;
+	p->interest[c->slot].known = 0;
 }
 
 /* ---- reading a request ------------------------------------------------ */

@@ -771,8 +771,8 @@ static void put_passed(struct client *c, struct str bytes)
  * goes into an error, a log and a page. Empty when it names none. */
 static struct str location_host(struct str where)
 {
-	struct str host = str_from(where, str_find(where, S("//")) + 2);
 	size_t scheme = str_find(where, S("//")), i;
+	struct str host = str_from(where, scheme + 2);
 
 	for (i = 0; i < scheme; i++)
 		if (where.p[i] == '/' || where.p[i] == '?' ||
@@ -808,8 +808,8 @@ static int refused_by_head(struct exchange *x)
 		return OK;
 	/* Never followed: the key would go along. */
 	FAULT(f, 502, S("upstream "), x->call.up->name,
-	    S(" redirects to "), host.n ? host : S("another path"), S("; redirects are not followed, correct the "
-	    "base URL"));
+	    S(" redirects to "), host.n ? host : S("another path"),
+	    S("; redirects are not followed, correct the base URL"));
 	f->should_retry = 0;
 	return E_FAULT;
 }

@@ -406,7 +406,7 @@ unsigned workers_orders(struct proxy *p);
 /* What a slot waits for. That is computed from its state, which changes in its
  * own turn alone: in between it stands here, where a look at all slots costs
  * no more than reading one piece of memory. */
-struct noted {
+struct interest {
 	int64_t at;		/* its next turn at the latest */
 	int fd, up;		/* client and upstream, or -1 */
 	unsigned char want, up_want;
@@ -435,7 +435,7 @@ struct proxy {
 	int draining;
 	size_t n;		/* slots, clients, connections */
 	struct client *clients;
-	struct noted noted[CONNECTIONS_MAX];	/* one of each client */
+	struct interest interest[CONNECTIONS_MAX];	/* one of each client */
 	size_t nused;		/* one above the highest slot in use */
 	unsigned worker;	/* which of WORKERS, from 1; 0: alone */
 	int orders;		/* a worker's descriptor to who watches over it */

@@ -93,13 +93,13 @@ static void gather(const struct proxy *p)
 		loop_pause(PAUSE);
 }
 
-/* Asks a slot what it waits for. */
-static void ask(struct proxy *p, const struct client *c, struct noted *n)
+/* Asks a slot. */
+static void ask(struct proxy *p, const struct client *c, struct interest *n)
 {
 	const struct conn *u = c->x.stage == X_NONE ? NULL : c->x.conn;
 	unsigned want = u ? exchange_want(c) : 0;
 
-	*n = (struct noted){ .at = LOOP_NEVER, .fd = -1, .up = -1,
+	*n = (struct interest){ .at = LOOP_NEVER, .fd = -1, .up = -1,
 	    .takes = 1, .known = 1 };
 	if (c->state == CLIENT_FREE)
 		return;
@@ -123,7 +123,7 @@ static void ask(struct proxy *p, const struct client *c, struct noted *n)
 
 /* Whether a client that is sent an answer has gone shows by writing, too: with
  * many of them it is looked at now and then. */
-static int looks(struct proxy *p, int64_t *wake)
+static int clients_due(struct proxy *p, int64_t *wake)
 {
 	int due = p->streams < MANY || p->now >= p->look_at;
 
@@ -137,12 +137,12 @@ static int looks(struct proxy *p, int64_t *wake)
 static int64_t collect_wants(struct proxy *p, int64_t wake)
 {
 	size_t i, streams = 0, takes = p->nused < p->n, last = 0;
-	int look = looks(p, &wake), all;
-	struct noted *n;
+	int look = clients_due(p, &wake), all;
+	struct interest *n;
 	struct conn *c;
 
 	for (i = 0; i < p->nused; i++) {
-		n = &p->noted[i];
+		n = &p->interest[i];
 		if (!n->known)
 			ask(p, &p->clients[i], n);
 		if (n->used)
@@ -177,12 +177,12 @@ static int64_t collect_wants(struct proxy *p, int64_t wake)
 
 static void serve(struct proxy *p)
 {
-	struct noted *n;
+	struct interest *n;
 	size_t i;
 	int r, w;
 
 	for (i = 0; i < p->nused; i++) {
-		n = &p->noted[i];
+		n = &p->interest[i];
 		r = loop_readable(&p->loop, n->fd);
 		w = loop_writable(&p->loop, n->fd);
 		if (!r && !w && !n->asks && p->now < n->at &&
