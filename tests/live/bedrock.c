@@ -56,19 +56,6 @@ static ssize_t read_some(int fd, char *to, size_t n, int64_t end)
 	return recv(fd, to, n, 0);
 }
 
-static void say(int fd, struct str s)
-{
-	struct pollfd p = { fd, POLLOUT, 0 };
-	ssize_t n;
-
-	while (s.n && poll(&p, 1, SOON_MS) > 0) {
-		n = send(fd, s.p, s.n, MSG_NOSIGNAL);
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			return;
-		s = str_from(s, n > 0 ? (size_t)n : 0);
-	}
-}
-
 static int post(const char *path, const char *body)
 {
 	char text[4096];
@@ -78,7 +65,7 @@ static int post(const char *path, const char *body)
 	    "Content-Type: application/json\r\nx-api-key: sk-client-secret\r\n"
 	    "anthropic-beta: oauth-2025-04-20\r\nConnection: close\r\n"
 	    "Content-Length: %zu\r\n\r\n%s", path, strlen(body), body);
-	say(fd, str_of(text));
+	say(fd, text);
 	return fd;
 }
 
@@ -205,7 +192,7 @@ static void send_frame(const char *kind, const char *name, const char *json)
 	buf_put(&b, buf_str(&h));
 	buf_put(&b, str_of(json));
 	put_u32(&b, crc32_add(0, buf_str(&b)));
-	say(asked.fd, buf_str(&b));
+	say_bytes(asked.fd, b.p, b.n);
 }
 
 static void send_head(const char *status, const char *type, const char *more)
@@ -215,7 +202,7 @@ static void send_head(const char *status, const char *type, const char *more)
 	snprintf(text, sizeof text, "HTTP/1.1 %s\r\nContent-Type: %s\r\n"
 	    "x-amzn-requestid: aws-1\r\n%sConnection: close\r\n\r\n", status,
 	    type, more);
-	say(asked.fd, str_of(text));
+	say(asked.fd, text);
 }
 
 #define FRAMES "application/vnd.amazon.eventstream"
@@ -227,7 +214,7 @@ static void refuse(const char *status, const char *code, const char *message)
 	snprintf(more, sizeof more, "x-amzn-errortype: %s:http://x/\r\n", code);
 	snprintf(body, sizeof body, "{\"message\":\"%s\"}", message);
 	send_head(status, "application/json", more);
-	say(asked.fd, str_of(body));
+	say(asked.fd, body);
 	shutdown(asked.fd, SHUT_WR);
 }
 
@@ -392,7 +379,7 @@ static void hanging(void)
 	T(has(a, "HTTP/1.1 200") && has(a, "{\"input_tokens\":") &&
 	    !has(a, ":0}"), "BR-132 counts without keys");
 	fd = dial(proxy.port);
-	say(fd, str_of(get));
+	say(fd, get);
 	a = read_all(fd);
 	T(has(a, "HTTP/1.1 200") && has(a, "claude-opus-"),
 	    "BR-140 lists without keys");

@@ -73,17 +73,6 @@ static size_t request_length(struct str in)
 	return in.n >= end + h.length ? end + (size_t)h.length : 0;
 }
 
-static void put(int fd, const char *text)
-{
-	size_t n = strlen(text);
-	ssize_t k;
-
-	while (n && (k = send(fd, text, n, MSG_NOSIGNAL)) > 0) {
-		text += k;
-		n -= (size_t)k;
-	}
-}
-
 static void serve(int fd)
 {
 	static char in[1 << 20], text[4096];
@@ -103,7 +92,7 @@ static void serve(int fd)
 			    "Content-Type: application/json\r\n"
 			    "Content-Length: %zu\r\n\r\n%s",
 			    sizeof(whole) - 1, whole);
-		put(fd, text);
+		say(fd, text);
 		n = 0;
 	}
 	_exit(0);

@@ -29,17 +29,6 @@ static int has(const char *in, const char *text)
 	return strstr(in, text) != NULL;
 }
 
-static void say(int fd, const char *text)
-{
-	size_t n = strlen(text);
-	ssize_t k;
-
-	while (n && (k = send(fd, text, n, MSG_NOSIGNAL)) > 0) {
-		text += k;
-		n -= (size_t)k;
-	}
-}
-
 /* Reads to the end, or until a request is whole. */
 static size_t read_all(int fd, char *to, int request)
 {

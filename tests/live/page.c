@@ -43,17 +43,6 @@ static void nap(long ms)
 
 /* ---- the upstream ------------------------------------------------------- */
 
-static void say(int fd, const char *text)
-{
-	size_t n = strlen(text);
-	ssize_t r;
-
-	while (n && (r = send(fd, text, n, MSG_NOSIGNAL)) > 0) {
-		text += r;
-		n -= (size_t)r;
-	}
-}
-
 static void say_chunk(int fd, const char *delta, const char *finish)
 {
 	char data[512], text[600];

@@ -26,6 +26,7 @@
 
 enum {
 	PORT_TRIES = 4,
+	SAY_MS = 8000,		/* for the other side to make room */
 	START_MS = 8000,	/* until it listens; a sanitized build is slow */
 	STOP_MS = 8000,		/* from SIGTERM to its end */
 	START_ENV_MAX = 32,
@@ -94,6 +95,26 @@ static inline int dial(int port)
 	}
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	return fd;
+}
+
+/* All of it, unless the other side doesn't read. */
+static inline void say_bytes(int fd, const char *bytes, size_t n)
+{
+	size_t sent = 0;
+	struct pollfd p = { fd, POLLOUT, 0 };
+	ssize_t r;
+
+	while (fd >= 0 && sent < n && poll(&p, 1, SAY_MS) > 0) {
+		r = send(fd, bytes + sent, n - sent, MSG_NOSIGNAL);
+		if (r < 0 && errno != EAGAIN && errno != EINTR)
+			return;
+		sent += r > 0 ? (size_t)r : 0;
+	}
+}
+
+static inline void say(int fd, const char *text)
+{
+	say_bytes(fd, text, strlen(text));
 }
 
 static inline int started_alive(struct started *s)

@@ -116,20 +116,6 @@ static int find_workers(pid_t gone)
 
 /* ---- both ends ---------------------------------------------------------- */
 
-static void say(int fd, const char *text)
-{
-	size_t n = strlen(text), sent = 0;
-	struct pollfd p = { fd, POLLOUT, 0 };
-	ssize_t r;
-
-	while (fd >= 0 && sent < n && poll(&p, 1, SOON_MS) > 0) {
-		r = send(fd, text + sent, n - sent, MSG_NOSIGNAL);
-		if (r < 0 && errno != EAGAIN && errno != EINTR)
-			return;
-		sent += r > 0 ? (size_t)r : 0;
-	}
-}
-
 /* Reads on until text has come (1), or the connection ended (0); -1: neither
  * came in time. n: of answer so far. */
 static int read_until(int fd, size_t *n, const char *text)
