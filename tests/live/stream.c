@@ -1035,8 +1035,9 @@ static void case_refused_starts(void)
 	settings[6] = NULL;
 	T_INT(run_once("--health", settings, out, sizeof(out)), 1,
 	    "--health of nobody: exit");
-	T(lines(out) == 1 && strstr(out, "connection refused"),
-	    "--health of nobody: one line: %s", out);
+	/* qemu 7 hands MIPS programs SO_ERROR in the machine's own numbers. */
+	T(lines(out) == 1 && strstr(out, emulated() ? "not healthy: " :
+	    "connection refused"), "--health of nobody: one line: %s", out);
 	snprintf(port, sizeof(port), "SERVER_PORT=%d", proxy.port);
 	T_INT(run_once("--health", settings, out, sizeof(out)), 0,
 	    "--health: exit");
