@@ -10,7 +10,9 @@
  *	surface.c	paths that are answered here
  *	watch.c		the monitor's answers, piece by piece
  *	replay.c	a recorded request, sent to another model
- *	exchange.c	a request on its way to a backend, its answer back
+ *	exchange.c	a request on its way to a backend
+ *	receive.c	the upstream's answer
+ *	respond.c	what the client gets of it
  *	account.c	AWS: credentials, endpoints by region
  *	upstream.c	pool, connect, proxy CONNECT, TLS, bytes
  *	health.c	--health
