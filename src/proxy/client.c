@@ -189,7 +189,7 @@ static void next_request(struct proxy *p, struct client *c)
 	c->a.cur = c->mem.work;
 	c->a.end = c->mem.work_end;
 	c->content = buf_on(NULL, 0);
-	c->out.n = c->out_sent = 0;
+	c->out.n = c->out_sent = c->chunk = 0;
 	c->out.full = 0;
 	c->looked = 0;
 	c->begun = c->in.n > 0;
@@ -665,7 +665,7 @@ static int flush(struct proxy *p, struct client *c)
 	if (c->out_sent == c->out.n) {
 		c->out.n = c->out_sent = 0;
 	} else if (c->out_sent > c->out.n / 2 && c->out_sent > OUT_HIGH &&
-	    !c->x.chunk) {
+	    !c->chunk) {
 		buf_drop(&c->out, c->out_sent);
 		c->out_sent = 0;
 	}

@@ -227,7 +227,6 @@ struct exchange {
 	int committed;		/* the 200 is out */
 	int finished;		/* answer complete or failed: nothing more */
 	struct fold fold;
-	size_t chunk;		/* where the open chunk's size goes; 0: none */
 	int64_t deadline;	/* of the stage */
 	int64_t by;		/* of the whole, for what has an answer to fall
 				 * back on; LOOP_NEVER */
@@ -283,6 +282,7 @@ struct client {
 	uint64_t charged;	/* under MAX_MEMORY */
 	struct buf out;		/* on mem.out */
 	size_t out_sent, out_touched;
+	size_t chunk;		/* in out: the open chunk's content; 0: none */
 	int large;		/* holds more pages than a small request needs */
 	int64_t rest_at;	/* when they go back */
 	int said_continue;

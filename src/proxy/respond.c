@@ -15,22 +15,22 @@ enum {
 
 void chunk_begin(struct client *c)
 {
-	if (c->x.chunk || c->head.minor == 0)
+	if (c->chunk || c->head.minor == 0)
 		return;
 	buf_put(&c->out, S("00000000\r\n"));
-	c->x.chunk = c->out.n;
+	c->chunk = c->out.n;
 }
 
 /* Everything since chunk_begin leaves as one chunk: one turn, one write. */
 void chunk_end(struct client *c)
 {
 	static const char hex[] = "0123456789abcdef";
-	size_t from = c->x.chunk, n = c->out.n - from;
+	size_t from = c->chunk, n = c->out.n - from;
 	int i;
 
 	if (!from)
 		return;
-	c->x.chunk = 0;
+	c->chunk = 0;
 	if (n == 0) {
 		c->out.n = from - CHUNK_HEAD;
 		return;
@@ -60,7 +60,7 @@ size_t exchange_backlog(const struct client *c)
  * open chunk is kept when that ends. */
 static void keep_out(struct client *c, int head, size_t at)
 {
-	if (!c->out.full && !c->x.chunk)
+	if (!c->out.full && !c->chunk)
 		record_raw(&c->x.rec, RAW_CLIENT_RESPONSE, head,
 		    str_from(buf_str(&c->out), at));
 }
@@ -274,7 +274,7 @@ void exchange_fail(struct proxy *p, struct client *c)
 	if (!x->committed) {
 		c->out.n = c->out_sent = 0;
 		c->out.full = 0;
-		x->chunk = 0;
+		c->chunk = 0;
 		x->rec.status = f->status;
 		reply_fault(c, f);
 		exchange_close(p, c, OUTCOME_ERROR);
@@ -365,7 +365,7 @@ void pass_bytes(struct client *c, struct str bytes)
 	if (!keeps_length(&c->x))
 		chunk_begin(c);
 	buf_put(&c->out, bytes);
-	if (!c->x.chunk)
+	if (!c->chunk)
 		record_raw(&c->x.rec, RAW_CLIENT_RESPONSE, 0, bytes);
 }
 

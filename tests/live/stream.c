@@ -1276,6 +1276,20 @@ static void run_passing(void)
 	T(answer.whole && answer_has("event: message_stop") &&
 	    !answer_has("event: error"),
 	    "passing, cut after message_stop: %s", got());
+	/* What breaks off in the middle of a turn leaves nothing to the next
+	 * client in its slot. */
+	fd = ask(0);
+	T(up_next(SOON_MS), "passing: asked");
+	say(up.fd, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+	    "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"id\"\r\nno size\r\n");
+	answer_all(&fd);
+	T(!answer.whole, "passing, broken JSON: %s",
+	    got());
+	fd = dial(proxy.port);
+	say(fd, "GET /dashboard/data HTTP/1.1\r\nHost: localhost\r\n"
+	    "Connection: close\r\n\r\n");
+	answer_all(&fd);
+	T(answer.status == 200 && answer.whole, "after broken JSON: %s", got());
 	for (i = 0; i < COUNT(rows); i++) {
 		fd = ask(0);
 		T(up_next(SOON_MS), "passing: asked");
