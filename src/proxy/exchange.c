@@ -97,7 +97,7 @@ static void begin_conn(struct proxy *p, struct client *c, int fresh)
 {
 	struct exchange *x = &c->x;
 
-	x->in.n = x->looked = 0;
+	x->in.n = x->looked = x->passed = 0;
 	x->sent = 0;
 	x->interim = x->got_byte = 0;
 	x->conn = conn_get(p, x->call.up, fresh);

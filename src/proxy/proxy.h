@@ -209,7 +209,8 @@ struct exchange {
 	struct arena before;	/* the arena as encode found it */
 	struct buf in;		/* upstream: head, then content */
 	size_t touched;		/* most of in ever used */
-	size_t looked;
+	size_t looked;		/* of in: that far no end was found, */
+	size_t passed;		/* and so much the client has */
 	size_t sent, total;	/* of head and body */
 	int interim;
 	int got_byte;		/* of the answer came */

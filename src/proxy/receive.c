@@ -114,6 +114,51 @@ static void take_head(struct proxy *p, struct client *c, size_t end)
 		x->commit_at = p->now + COMMIT_AFTER;
 }
 
+/* A stream is passed on by whole events: one that is cut would leave the client
+ * with half of its JSON, and that is what it would complain of. */
+static int by_event(const struct exchange *x)
+{
+	return x->stage == X_BODY && pass_is_stream(x);
+}
+
+static int is_eol(char c)
+{
+	return c == '\n' || c == '\r';
+}
+
+/* Whether a blank line ends in front of offset i, which is above 0. */
+static int is_blank_before(const char *p, size_t i)
+{
+	size_t at = i - 1;	/* of the last line end */
+
+	if (at && p[at] == '\n' && p[at - 1] == '\r')
+		at--;
+	return at && is_eol(p[i - 1]) && is_eol(p[at - 1]);
+}
+
+/* How much of in is whole events. Up to x.looked there was no new end. */
+static size_t whole_events(struct exchange *x)
+{
+	size_t i, from = x->looked;
+
+	x->looked = x->in.n;
+	for (i = x->in.n; i > from; i--)
+		if (is_blank_before(x->in.p, i))
+			return i;
+	return 0;
+}
+
+/* On to the client with what stands in in up to offset end. */
+static void pass_up_to(struct client *c, size_t end)
+{
+	struct exchange *x = &c->x;
+
+	if (end <= x->passed)
+		return;
+	pass_bytes(c, str_from(str_head(buf_str(&x->in), end), x->passed));
+	x->passed = end;
+}
+
 /* Takes the framing off raw bytes that stand right behind the content. */
 static void take_content(struct exchange *x, struct str raw)
 {
@@ -126,7 +171,7 @@ static void take_content(struct exchange *x, struct str raw)
 		r = http_body(&x->body, &raw, &piece);
 		if (r == E_BAD)
 			break;
-		if (x->call.up->backend->passthrough)
+		if (x->call.up->backend->passthrough && !by_event(x))
 			pass_bytes(c, piece);
 		if (piece.n && piece.p != x->in.p + x->in.n)
 			memmove(x->in.p + x->in.n, piece.p, piece.n);
@@ -229,38 +274,62 @@ static int read_content(struct proxy *p, struct client *c)
 	return 1;
 }
 
-/* A passed-through answer is decoded for the record alone. */
+/* For the record alone. What is left at the end of a stream was cut. */
+static void decode_for_record(struct exchange *x)
+{
+	struct str s = buf_str(&x->in);
+	size_t took;
+	int r = x->call.up->backend->decode(&x->call, &s, x->content_done,
+	    x->clean > 0);
+
+	if (r != OK)
+		x->finished = 3;	/* no more to learn */
+	/* Its framing may have ended well, its message didn't. */
+	if (r == E_MORE && pass_is_stream(x)) {
+		x->content_done = 1;
+		x->clean = -1;
+	}
+	took = x->in.n - s.n;
+	if (by_event(x) && !x->content_done)
+		pass_up_to(x->client, took);
+	buf_drop(&x->in, took);
+	x->looked = x->in.n;
+	x->passed -= x->passed < took ? x->passed : took;
+}
+
 static void decode_passed(struct proxy *p, struct client *c)
 {
 	struct exchange *x = &c->x;
-	struct str s = buf_str(&x->in);
-	int r = OK;
 
 	if (x->stage == X_REFUSED) {
 		if (x->content_done)
 			x->call.up->backend->refuse(&x->call, &x->head,
-			    str_head(s, ERROR_BODY_MAX));
+			    str_head(buf_str(&x->in), ERROR_BODY_MAX));
 		else if (x->in.n > ERROR_BODY_MAX)
 			x->in.n = ERROR_BODY_MAX;
-	} else if (x->finished == 0) {
-		r = x->call.up->backend->decode(&x->call, &s,
-		    x->content_done, x->clean > 0);
-		if (r != OK)
-			x->finished = 3;	/* no more to learn */
-		/* Its framing may have ended well, its message didn't. */
-		if (r == E_MORE && pass_is_stream(x)) {
-			x->content_done = 1;
-			x->clean = -1;
-		}
-		buf_drop(&x->in, x->in.n - s.n);
+	} else {
+		if (by_event(x))
+			pass_up_to(c, whole_events(x));
+		if (by_event(x) && x->content_done && x->clean >= 0)
+			pass_up_to(c, x->in.n);
+		if (x->finished == 0)
+			decode_for_record(x);
 	}
 	/* And the other way round: after message_stop nothing is missing. */
 	if (x->clean < 0 && x->call.answer.ended && pass_is_stream(x))
 		x->clean = 0;
-	if (x->finished == 3)
-		x->in.n = 0;
-	if (x->content_done)
+	if (x->finished == 3) {
+		if (by_event(x) && x->clean >= 0)
+			pass_up_to(c, x->in.n);
+		x->in.n = x->passed = x->looked = 0;
+	}
+	if (c->out.full) {
+		FAULT(&x->call.fault, 502,
+		    S("the answer is larger than the proxy's buffer"));
+		exchange_fail(p, c);
+	} else if (x->content_done) {
 		pass_end(p, c);
+	}
 }
 
 void exchange_decode(struct proxy *p, struct client *c)

@@ -1213,6 +1213,58 @@ static void run_secret(void)
 
 /* ---- an upstream whose bytes pass --------------------------------------- */
 
+static const char passing_head[] = "HTTP/1.1 200 OK\r\nContent-Type: "
+	"text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+/* Events of every kind of line end leave byte for byte as they came, in
+ * whatever pieces that was, and as soon as they are whole. */
+static void case_passed_pieces(void)
+{
+	static const char text[] = "event: message_start\r\ndata: {\"type\":"
+	    "\"message_start\",\"message\":{\"id\":\"msg_1\"}}\r\n\r\n"
+	    ": so\r\r\ndata: {\"type\":\r\ndata: \"ping\"}\r\n\r\n"
+	    "data: {\"type\":\"message_stop\"}\r\n\r\n: bye";
+	static char part[sizeof(text)];
+	size_t i, wrong = 0;
+	int fd;
+
+	for (i = 1; i < sizeof(text) - 1; i += i > 8 ? 2 : 1) {
+		fd = ask(1);
+		wrong += !up_next(SOON_MS);
+		answer_start();
+		say(up.fd, passing_head);
+		memcpy(part, text, i);
+		part[i] = '\0';
+		say_chunk(up.fd, part);
+		nap(3);
+		say_chunk(up.fd, text + i);
+		say(up.fd, "0\r\n\r\n");
+		answer_read(&fd);
+		wrong += !answer.whole || !str_eq(buf_str(&answer.body),
+		    str_of(text));
+	}
+	T(wrong == 0, "passing, in pieces: %zu went wrong", wrong);
+}
+
+/* Of an event that isn't whole the client sees nothing: it would complain of
+ * the JSON instead of what happened. */
+static void case_passed_cut(void)
+{
+	int fd = ask(1);
+
+	T(up_next(SOON_MS), "passing, half an event: asked");
+	answer_start();
+	say(up.fd, passing_head);
+	say_chunk(up.fd, "event: message_start\ndata: {\"type\":"
+	    "\"message_start\",\"message\":{\"id\":\"msg_1\"}}\n\n"
+	    "event: content_block_start\ndata: {\"type\":\"cont");
+	T(answer_until(fd, "msg_1"), "passing, half an event: the whole one");
+	fd_end(&up.fd, 0);
+	answer_read(&fd);
+	T(answer_cut() && answer_has("msg_1") && !answer_has("\"cont"),
+	    "passing, half an event: %s", got());
+}
+
 static void run_passing(void)
 {
 	static const char fields[] =
@@ -1276,6 +1328,8 @@ static void run_passing(void)
 	T(answer.whole && answer_has("event: message_stop") &&
 	    !answer_has("event: error"),
 	    "passing, cut after message_stop: %s", got());
+	case_passed_pieces();
+	case_passed_cut();
 	/* What breaks off in the middle of a turn leaves nothing to the next
 	 * client in its slot. */
 	fd = ask(0);
