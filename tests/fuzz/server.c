@@ -706,9 +706,10 @@ static void check_client(const struct end *e)
 			hold(r != E_BAD);
 			buf_put(&b, piece_of);
 		} while (r == OK && in.n);
+		/* An HTTP/1.0 client that is let go can't tell it from an end. */
+		check_body(&h, buf_str(&b), r == E_NONE);
 		if (r == OK && http_body_eof(&framing) == OK)
 			r = E_NONE;
-		check_body(&h, buf_str(&b), r == E_NONE);
 		if (r != E_NONE)
 			break;
 	}
