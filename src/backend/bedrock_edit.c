@@ -59,12 +59,13 @@ static const struct {
 
 /* ---- paths ---- */
 
-/* A path too long for its room matches nothing. */
+/* A path too long for its room matches nothing; nor does a name that reads like
+ * a path. */
 size_t edit_enter(struct edit *e, struct str part)
 {
 	size_t was = e->npath;
 
-	if (part.n >= sizeof e->path - was) {
+	if (part.n >= sizeof e->path - was || str_chr(part, '.') < part.n) {
 		e->npath = sizeof e->path;
 		return was;
 	}

@@ -279,9 +279,12 @@ static void decode_for_record(struct exchange *x)
 {
 	struct str s = buf_str(&x->in);
 	size_t took;
-	int r = x->call.up->backend->decode(&x->call, &s, x->content_done,
-	    x->clean > 0);
+	int r;
 
+	if (by_event(x) && x->clean < 0)
+		s.n = x->in.n = x->passed;	/* what the client has */
+	r = x->call.up->backend->decode(&x->call, &s, x->content_done,
+	    x->clean > 0);
 	if (r != OK)
 		x->finished = 3;	/* no more to learn */
 	/* Its framing may have ended well, its message didn't. */

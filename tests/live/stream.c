@@ -1263,6 +1263,16 @@ static void case_passed_cut(void)
 	answer_read(&fd);
 	T(answer_cut() && answer_has("msg_1") && !answer_has("\"cont"),
 	    "passing, half an event: %s", got());
+	fd = ask(1);
+	T(up_next(SOON_MS), "passing, half a message_stop: asked");
+	answer_start();
+	say(up.fd, passing_head);
+	say_chunk(up.fd, "event: message_start\ndata: {\"type\":"
+	    "\"message_start\",\"message\":{\"id\":\"msg_1\"}}\n\n"
+	    "event: message_stop\ndata: {\"type\":\"message_stop\"}\n");
+	fd_end(&up.fd, 0);
+	answer_read(&fd);
+	T(answer_cut(), "passing, half a message_stop: %s", got());
 }
 
 static void run_passing(void)
