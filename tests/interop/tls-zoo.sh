@@ -79,12 +79,19 @@ make_zoo() {
 	issue rootrsa rsa4096 self 'Zoo RSA Root' "$ca" '' '' sha512
 	issue root521 secp521r1 self 'Zoo P-521 Root' "$ca" '' '' sha512
 
+	issue rootold prime256v1 self 'Zoo Old Root' "$ca" \
+		20200101000000Z 20210101000000Z
+	issue interold prime256v1 root 'Zoo Old Intermediate' "$ca" \
+		20200101000000Z 20210101000000Z
+
 	issue p256 prime256v1 root zoo.test "$leaf"
 	issue p384 secp384r1 root zoo.test "$leaf" '' '' sha384
 	issue rsa2048 rsa2048 rootrsa zoo.test "$leaf"
 	issue rsa4096 rsa4096 rootrsa zoo.test "$leaf"
 	issue by521 prime256v1 root521 zoo.test "$leaf" '' '' sha512
 	issue chain prime256v1 inter zoo.test "$leaf"
+	issue byrootold prime256v1 rootold zoo.test "$leaf"
+	issue byinterold prime256v1 interold zoo.test "$leaf"
 	issue expired prime256v1 root zoo.test "$leaf" \
 		20200101000000Z 20210101000000Z
 	issue future prime256v1 root zoo.test "$leaf" \
@@ -105,6 +112,7 @@ make_zoo() {
 	issue weakca rsa1024 rootrsa 'Weak CA' "$ca"
 	issue byweak prime256v1 weakca zoo.test "$leaf"
 	issue sha1 prime256v1 root zoo.test "$leaf" '' '' sha1
+	issue md5 rsa2048 rootrsa zoo.test "$leaf" '' '' md5
 	issue critical prime256v1 root zoo.test \
 		"$leaf\n1.2.3.4.5=critical,DER:05:00"
 	issue constrain prime256v1 root 'Zoo Constrained' \
@@ -236,6 +244,12 @@ check weak "${no}.*less than 2048" zoo.test -cipher ALL:@SECLEVEL=0
 check byweak "${no}.*less than 2048" zoo.test -cert_chain "$here/weakca.crt" \
 	-cipher ALL:@SECLEVEL=0
 check sha1 "${no}.*not accepted" zoo.test -cipher ALL:@SECLEVEL=0
+check md5 "${no}.*not accepted" zoo.test -cipher ALL:@SECLEVEL=0
+check byinterold "${no}.*expired" zoo.test -cert_chain "$here/interold.crt"
+# In order alone: what stands between is taken for the next issuer.
+cat "$here/other.crt" "$here/inter.crt" >"$here/mixed.pem"
+check chain "${no}.*out of order" zoo.test \
+	-cert_chain "$here/mixed.pem"
 check critical "${no}.*critical extension" zoo.test
 check byconstrain "${no}.*critical extension" zoo.test \
 	-cert_chain "$here/constrain.crt"
@@ -270,6 +284,10 @@ expect 'trusted by itself, other name' 'another name' \
 stop
 start selfca
 expect 'CA that serves' "$good" -c "$here/selfca.crt" zoo.test
+stop
+# A root's own dates aren't looked at: the README says so.
+start byrootold
+expect 'by an expired root' "$good" -c "$here/rootold.crt" zoo.test
 stop
 start p256 -tls1_2 -no_ticket
 expect 'a session is resumed' 'resumed bytes=[1-9]' -n 2 zoo.test
