@@ -181,8 +181,7 @@ static void say_problems(struct proxy *p)
 		monitor_say(p->monitor, "warning", p->config->warnings[i]);
 	if (p->tls_why.n && p->tls.count == 0)
 		monitor_say(p->monitor, "warning", p->tls_why);
-	if (p->config->host.n && !str_ieq(p->config->host, S("localhost")) &&
-	    !str_starts(p->config->host, S("127.")))
+	if (p->config->host.n && !host_is_loopback(p->config->host))
 		monitor_say(p->monitor, "warning", S("listening beyond this "
 		    "machine: whoever has PROXY_API_KEY spends your money"));
 	if (geteuid() == 0)

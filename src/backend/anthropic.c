@@ -150,12 +150,13 @@ static int encode(struct call *c)
 
 static int is_home(const struct upstream *u)
 {
-	if (str_ieq(u->host, S("localhost")) || str_eq(u->host, S("::1")) ||
-	    str_starts(u->host, S("127.")))
+	struct str ending = S(".anthropic.com");
+
+	if (host_is_loopback(u->host))
 		return 1;
 	return u->tls && (str_ieq(u->host, S("anthropic.com")) ||
-	    (u->host.n > 14 && str_ieq(str_from(u->host, u->host.n - 14),
-	    S(".anthropic.com"))));
+	    (u->host.n > ending.n && str_ieq(str_from(u->host,
+	    u->host.n - ending.n), ending)));
 }
 
 /* up->base and the client's path, which may have slashes too many. A base

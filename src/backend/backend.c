@@ -39,6 +39,20 @@ const struct backend *backend_find(struct str name)
 
 /* ---- heads ---- */
 
+int host_is_loopback(struct str host)
+{
+	size_t i = 4;
+
+	if (str_ieq(host, S("localhost")) || str_eq(host, S("::1")))
+		return 1;
+	if (!str_starts(host, S("127.")))
+		return 0;
+	while (i < host.n && (host.p[i] == '.' || (host.p[i] >= '0' &&
+	    host.p[i] <= '9')))
+		i++;
+	return i == host.n;
+}
+
 size_t body_size(const struct call *c)
 {
 	size_t i, n = 0;

@@ -166,6 +166,9 @@ const struct backend *backend_at(size_t i);
 void head_begin(struct buf *b, struct str method, const struct call *c,
     struct str target);
 size_t body_size(const struct call *c);
+/* This machine: localhost, ::1 or an address of 127/8 in numbers. Names that
+ * begin like one are anybody's. */
+int host_is_loopback(struct str host);
 
 /* What refuse functions share (OA-119, OA-120): the status row for an
  * upstream's status, Retry-After bounded, secrets masked. */

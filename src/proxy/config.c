@@ -20,12 +20,6 @@ static const char *const aws_names[CONFIG_AWS] = { "AWS_ACCESS_KEY_ID",
 	"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
 	"AWS_BEARER_TOKEN_BEDROCK" };
 
-static int is_loopback(struct str host)
-{
-	return str_ieq(host, S("localhost")) || str_eq(host, S("::1")) ||
-	    str_starts(host, S("127."));
-}
-
 /* scheme://host[:port][/path], nothing more. */
 static int read_url(struct reader *r, enum set s, struct upstream *u)
 {
@@ -127,7 +121,7 @@ int config_no_proxy(const struct config *c, struct str host, unsigned port)
 	struct str list = c->no_proxy, one, p;
 	uint64_t n;
 
-	if (is_loopback(host))
+	if (host_is_loopback(host))
 		return 1;
 	while (str_cut(&list, ',', &one)) {
 		one = str_trim(one);
@@ -166,7 +160,7 @@ static int keep_key_home(struct reader *r, enum set key, enum set url,
 {
 	const struct setting *k = setting(r->c, key), *u = setting(r->c, url);
 
-	if (u->source != FROM_DOTENV || is_loopback(host))
+	if (u->source != FROM_DOTENV || host_is_loopback(host))
 		return OK;
 	if (key == ANTHROPIC_KEY && str_ieq(host, S("api.anthropic.com")))
 		return OK;
@@ -209,7 +203,7 @@ static int set_up(struct reader *r, const struct backend *b, enum set url,
 	}
 	if (u->warning.n)
 		warn(r->c, u->warning);
-	if (u->key.n && !u->tls && u->host.n && !is_loopback(u->host)) {
+	if (u->key.n && !u->tls && u->host.n && !host_is_loopback(u->host)) {
 		w = buf_open(r->a);
 		buf_put(&w, str_of(setting(r->c, url)->name));
 		buf_put(&w, S(" is http://: the key and all you send can be "
@@ -520,12 +514,12 @@ static int read_server(struct reader *r)
 	c->proxy_key = setting_value(c, PROXY_KEY);
 	if (!http_value_ok(c->proxy_key))
 		return setting_bad(r, PROXY_KEY, S("holds control bytes"));
-	for (n = 0; n < c->host.n && !is_loopback(c->host); n++)
+	for (n = 0; n < c->host.n && !host_is_loopback(c->host); n++)
 		if (!memchr("0123456789abcdefABCDEF.:", c->host.p[n], 24))
 			return setting_bad(r, HOST,
 			    S("must be an address in numbers, "
 			    "0.0.0.0 for all of this machine's"));
-	if (c->host.n && !is_loopback(c->host) && c->proxy_key.n == 0)
+	if (c->host.n && !host_is_loopback(c->host) && c->proxy_key.n == 0)
 		return setting_bad(r, HOST,
 		    S("set PROXY_API_KEY too, as whoever "
 		    "reaches the port spends your money; without, it must be "
@@ -601,7 +595,7 @@ static int read_monitor(struct reader *r)
 	if (setting_number(r, MONITOR_REPLAY, 0, 1, &n) != OK)
 		return E_FAULT;
 	c->monitor_replay = (int)n;
-	c->monitor_on = c->host.n == 0 || is_loopback(c->host) ||
+	c->monitor_on = c->host.n == 0 || host_is_loopback(c->host) ||
 	    c->monitor_token.n > 0;
 	return OK;
 }
@@ -656,7 +650,7 @@ static void print_missing(const struct config *c, struct buf *b)
 			buf_put(b, S("missing: OPENAI_MODEL, the model for "
 			    "names that MODEL_MAP doesn't cover\n"));
 		if (u->backend == &backend_openai && u->key.n == 0 &&
-		    !is_loopback(u->host))
+		    !host_is_loopback(u->host))
 			buf_put(b, S("missing: OPENAI_API_KEY, unless this "
 			    "server takes requests without\n"));
 		if (u->backend == &backend_anthropic && u->key.n == 0)

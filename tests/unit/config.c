@@ -166,6 +166,12 @@ static void trust(void)
 	T_INT(load(ENV("OPENAI_API_KEY", "k"),
 	    "OPENAI_BASE_URL=https://evil.test/v1\n", NULL), E_FAULT,
 	    "a .env can't redirect a key of the environment");
+	T_INT(load(ENV("OPENAI_API_KEY", "k"),
+	    "OPENAI_BASE_URL=https://127.evil.test/v1\n", NULL), E_FAULT,
+	    "nor to a name that begins like an address of this machine");
+	T_INT(load(ENV("OPENAI_API_KEY", "k"),
+	    "OPENAI_BASE_URL=http://127.0.0.2/v1\n", NULL), CONFIG_RUN,
+	    "to this machine it may");
 	T_INT(load(NULL, "OPENAI_API_KEY=k\n"
 	    "OPENAI_BASE_URL=https://own.test/v1\n", NULL), CONFIG_RUN,
 	    "its own key it may send where it likes");
