@@ -671,7 +671,8 @@ static void check_body(const struct http_head *h, struct str body, int framed)
 {
 	struct str type = http_field(h, S("content-type"));
 
-	if (str_starts(type, S("text/event-stream")))
+	/* A refusal that passes may be of any type. */
+	if (h->status == 200 && str_starts(type, S("text/event-stream")))
 		check_stream(body, framed);
 	if (!framed || !str_starts(type, S("application/json")) || !body.n ||
 	    passes())
