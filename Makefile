@@ -163,6 +163,11 @@ fuzz: $(BEARSSL_A) ## libFuzzer on each target for FUZZ_SECONDS; needs clang
 	@tools/fuzz $(B)/fuzz $(FUZZ_SECONDS) $(FUZZERS)
 fuzzers: $(FUZZ)
 
+coverage: $(BEARSSL_A) ## lines that the fuzzers' inputs reach; needs clang and llvm
+	$(SUBMAKE) fuzzers B=$(B)/coverage BEARSSL_A=$(BEARSSL_A) CC=clang \
+		HARDEN= REPLAY= LDFLAGS=-fsanitize=fuzzer CFLAGS='-O1 -g -fsanitize=fuzzer-no-link -fprofile-instr-generate -fcoverage-mapping'
+	@tools/coverage $(B)/coverage $(B)/fuzz $(notdir $(FUZZ))
+
 interop: all $(INTEROP) ## real clients and services from npm and Debian; installs them
 	@tests/interop/run
 
@@ -191,7 +196,7 @@ help: ## this list
 		substr($$0, 1, i - 1), substr($$0, i + 1) }'
 
 .PHONY: all libclaudecodex.a static release run unit portable test check lint fuzz \
-	fuzzers interop bench faults soak size install clean help
+	fuzzers coverage interop bench faults soak size install clean help
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $(patsubst %,%.d,$(UNIT) $(GOLDEN) $(FUZZ) $(LIVE) $(INTEROP) $(BENCH) $(SOAK)) \
 	$(B)/tests/fuzz/replay.d

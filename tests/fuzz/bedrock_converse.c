@@ -16,6 +16,7 @@
 
 #include "../../src/backend/bedrock_converse.c"
 #include "../bedrock_converse.h"
+#include "../conversation.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -144,77 +145,6 @@ static void check_tools(struct jv list)
 	}
 }
 
-#define MARK ",'cache_control':{'type':'ephemeral'}"
-#define MARK_1H ",'cache_control':{'type':'ephemeral','ttl':'1h'}"
-#define USE(id) "{'type':'tool_use','id':'" id "','name':'f " id \
-	"','input':{}}"
-#define RESULT(id, more) "{'type':'tool_result','tool_use_id':'" id "'" \
-	more "}"
-#define PNG "{'type':'image','source':{'type':'base64','media_type':" \
-	"'image/png','data':'AAAA'}}"
-
-static const char *const blocks[32] = {
-	"{'type':'text','text':'a'}", "{'type':'text','text':'b'" MARK "}",
-	"{'type':'text','text':'c'" MARK_1H "}",
-	"{'type':'text','text':'\\u200b \\u00a0'" MARK "}",
-	USE("t1"), USE("t2"), USE("t.1"), USE("t\\u002e1"), USE("toolu_01abX"),
-	USE("toolu_01abY"), RESULT("t1", ""), RESULT("t2", ",'content':'r'"),
-	RESULT("t.1", ",'is_error':true"), RESULT("t1", ",'content':[" PNG
-	    "],'is_error':true" MARK), RESULT("toolu_01abX", MARK),
-	RESULT("toolu_01abY", ",'content':[{'type':'text','text':' '},"
-	    "{'type':'tool_reference','tool_name':'g'}]"),
-	RESULT("t2", ",'content':[{'type':'document','title':'x','source':"
-	    "{'type':'text','data':''}}]"), PNG,
-	"{'type':'document','title':' ','source':{'type':'base64','data':"
-	    "'AAAA'}}", "{'type':'document','title':'d','source':{'type':"
-	    "'text','data':'x'}" MARK "}",
-	"{'type':'document','title':'d','source':{'type':'content',"
-	    "'content':[{'type':'text','text':'p'}]}}",
-	"{'type':'document','source':{'type':'content','content':[]}}",
-	"{'type':'search_result','source':'u','title':'t','content':"
-	    "[{'type':'text','text':'p'}]}",
-	"{'type':'search_result','source':'','title':'','content':[]}",
-	"{'type':'thinking','thinking':'h','signature':'S'}",
-	"{'type':'thinking','thinking':'h','signature':'p1.e30'}",
-	"{'type':'redacted_thinking','data':'Zg=='}",
-	"{'type':'compaction','content':'sum'}",
-	"{'type':'container_upload','file_id':'f'}",
-	"{'type':'server_tool_use','id':'s','name':'n','input':{}}",
-	"{'type':'tool_removal','tool':{'name':'f'}}", "{'type':'novel'}"
-};
-
-/* A conversation out of bytes. */
-static struct str build(char *text, const uint8_t *data, size_t n)
-{
-	static const char *const roles[] = { "user", "assistant", "user",
-	    "system" };
-	struct buf b = buf_on(text, CONV_TEXT);
-	const char *p;
-	size_t i;
-
-	buf_put(&b, S("{\"model\":\"m\",\"max_tokens\":9,"));
-	if (n && data[0] & 1)
-		buf_put(&b, S("\"tools\":[{\"name\":\"f t1\","
-		    "\"input_schema\":{}}],"));
-	if (n && data[0] & 2)
-		buf_put(&b, S("\"tool_choice\":{\"type\":\"none\"},"));
-	buf_put(&b, S("\"messages\":["));
-	for (i = 0; i < n; i++) {
-		if (i == 0 || data[i] & 0x80) {
-			buf_put(&b, i ? S("]},{\"role\":\"") :
-			    S("{\"role\":\""));
-			buf_put(&b, str_of(roles[data[i] >> 5 & 3]));
-			buf_put(&b, S("\",\"content\":["));
-		} else {
-			buf_chr(&b, ',');
-		}
-		for (p = blocks[data[i] & 31]; *p; p++)
-			buf_chr(&b, *p == '\'' ? '"' : *p);
-	}
-	buf_put(&b, S("]}]}"));
-	return buf_str(&b);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char text[CONV_TEXT];
@@ -228,7 +158,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (i = 2; i < size; i++)
 		text[i - 2] = data[i] == '\'' ? '"' : (char)data[i];
 	if (data[2] != '{')
-		body = build(text, data + 2, size - 2 < 64 ? size - 2 : 64);
+		body = conversation(text, sizeof text, data + 2, size - 2);
 	kind = data[1] & 1 ? CALL_COUNT : CALL_MESSAGES;
 	if (conv_call(&w, models[data[0] % COUNT(models)],
 	    body, kind) != OK)
