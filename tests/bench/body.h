@@ -139,7 +139,9 @@ static inline void put_piece(struct buf *b, const char *p, size_t number)
 			buf_put(b, (struct str){ p, 1 });
 }
 
-static inline void put_shape(struct buf *b, const struct shape *s, size_t bytes)
+/* Numbers begin at first: what the log has seen before costs it less. */
+static inline void put_shape(struct buf *b, const struct shape *s, size_t bytes,
+    size_t first)
 {
 	/* Half of it is second pieces, where there are any. */
 	size_t until = s->second[0] ? bytes / (1 + strlen(s->second) /
@@ -148,10 +150,10 @@ static inline void put_shape(struct buf *b, const struct shape *s, size_t bytes)
 	buf_put(b, S("{\"model\":\"claude-opus-5-5\",\"max_tokens\":9,"));
 	buf_put(b, str_of(s->head));
 	for (n = 0; b->n < until; n++)
-		put_piece(b, s->piece, n);
+		put_piece(b, s->piece, first + n);
 	buf_put(b, str_of(s->middle));
 	for (i = n; s->second[0] && i-- > 0;)
-		put_piece(b, s->second, i);
+		put_piece(b, s->second, first + i);
 	buf_put(b, str_of(s->tail));
 	buf_put(b, S("}"));
 }
