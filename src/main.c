@@ -14,7 +14,7 @@
 
 enum {
 	SETUP_MEMORY = 4 << 20,	/* configuration, roots, what upstreams learn */
-	DOTENV_MAX = 65536,
+	TEXT_MAX = 65536,
 	OUTPUT_MAX = 32768	/* --help, --check, the banner */
 };
 
@@ -75,22 +75,33 @@ static void start_helper(struct proxy *p)
 		helper_start(&p->helper, aws, COUNT(aws), loop_now());
 }
 
-/* .env of the current directory; absent is empty. */
-static void read_dotenv(struct config_input *in, struct arena *a)
+/* A file's beginning; absent is empty. */
+static struct str read_text(const char *name, struct arena *a, int *open_to_all)
 {
-	char *p = arena_bytes(a, DOTENV_MAX);
+	char *p = arena_bytes(a, TEXT_MAX);
 	struct stat st;
 	ssize_t n = 0, k;
-	int fd = p ? open(".env", O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+	int fd = p ? open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
 
 	if (fd < 0)
-		return;
-	while (n < DOTENV_MAX &&
-	    (k = read(fd, p + n, (size_t)(DOTENV_MAX - n))) > 0)
+		return S("");
+	while (n < TEXT_MAX &&
+	    (k = read(fd, p + n, (size_t)(TEXT_MAX - n))) > 0)
 		n += k;
-	in->dotenv = (struct str){ p, (size_t)n };
-	in->dotenv_open = fstat(fd, &st) == 0 && st.st_mode & 077;
+	*open_to_all = fstat(fd, &st) == 0 && st.st_mode & 077;
 	close(fd);
+	return (struct str){ p, (size_t)n };
+}
+
+/* .env of the current directory, and who else is here. */
+static void read_surroundings(struct config_input *in, struct arena *a)
+{
+	struct arena scratch = *a;
+	int ignored;
+
+	in->people = config_people(read_text("/etc/passwd", &scratch, &ignored),
+	    (uint64_t)geteuid());
+	in->dotenv = read_text(".env", a, &in->dotenv_open);
 }
 
 static uint64_t machine_memory(void)
@@ -306,7 +317,7 @@ static int configure(struct config *c, int argc, char **argv,
 	};
 	int r;
 
-	read_dotenv(&in, a);
+	read_surroundings(&in, a);
 	r = config_load(c, &in, a, &out);
 	if (r == CONFIG_EXIT)
 		put_all(1, buf_str(&out));

@@ -12,7 +12,11 @@
 #include "../net/credentials.h"
 
 enum { SMALL_MACHINE = 512 << 20 };	/* bytes: less for the monitor */
-enum { TOKEN_MIN = 8 };		/* shorter ones are guessed */
+enum {
+	TOKEN_MIN = 8,		/* shorter ones are guessed */
+	PEOPLE_FROM = 1000, PEOPLE_TO = 59999	/* numbers of users, as Debian
+						 * and most others give them */
+};
 
 /* What .env may say to the look-up of credentials: whose keys, but neither
  * where they go nor what is run. */
@@ -458,6 +462,11 @@ static int read_limits(struct reader *r)
 	    setting_number(r, MAX_CONN, 2, n, &n) != OK)
 		return E_FAULT;
 	c->connections = (unsigned)n;
+	n = (n * 3 + 3) / 4;
+	if (setting_given(c, CLIENT_CONN) &&
+	    setting_number(r, CLIENT_CONN, 1, c->connections, &n) != OK)
+		return E_FAULT;
+	c->per_client = (unsigned)n;
 	if (setting_number(r, WORKERS, 1, WORKERS_MAX, &n) != OK)
 		return E_FAULT;
 	c->workers = (unsigned)n;
@@ -600,6 +609,27 @@ static int read_monitor(struct reader *r)
 	return OK;
 }
 
+unsigned config_people(struct str passwd, uint64_t uid)
+{
+	enum { UID = 2, SHELL = 6, FIELDS };
+	struct str line, field[FIELDS] = { { NULL, 0 } };
+	unsigned people = 0;
+	uint64_t n;
+	size_t i;
+
+	while (str_cut(&passwd, '\n', &line)) {
+		for (i = 0; i < FIELDS && str_cut(&line, ':', &field[i]); i++)
+			;
+		if (i < FIELDS || str_u64(field[UID], &n) != OK || n == uid ||
+		    n < PEOPLE_FROM || n > PEOPLE_TO)
+			continue;
+		people += field[SHELL].n > 0 &&
+		    !str_ends(field[SHELL], S("/nologin")) &&
+		    !str_ends(field[SHELL], S("/false"));
+	}
+	return people;
+}
+
 static void keep_secrets(struct config *c)
 {
 	size_t s;
@@ -635,6 +665,9 @@ int config_load(struct config *c, const struct config_input *in,
 	    read_otlp(&r) != OK ||
 	    set_up_all(&r) != OK)
 		return E_FAULT;
+	if (in->people && c->proxy_key.n == 0)
+		warn(c, S("this machine has other users, and whoever reaches "
+		    "the port spends your money: set PROXY_API_KEY"));
 	keep_secrets(c);
 	return CONFIG_RUN;
 }

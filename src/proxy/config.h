@@ -71,6 +71,7 @@ struct config {
 							 * alert */
 	struct str alert_cmd;	/* empty: none */
 	unsigned connections;	/* client connections served at once */
+	unsigned per_client;	/* of one address, unless it is loopback */
 	unsigned workers;	/* processes that do */
 	struct str cert_file;
 	int have_proxy;		/* HTTPS_PROXY */
@@ -87,14 +88,18 @@ struct config {
 	struct str monitor_token;	/* empty: none asked */
 	int check, health;	/* --check, --health were given */
 	int demo_by_default;	/* nothing was configured */
-	/* Said at start and by --check: two of each upstream and three. */
-	struct str warnings[UPSTREAMS_MAX * 2 + 3];
+	/* Said at start and by --check: two of each upstream and four. */
+	struct str warnings[UPSTREAMS_MAX * 2 + 4];
 	size_t nwarnings;
 	struct setting settings[SETTINGS_MAX];
 	size_t nsettings;
 };
 
 enum { CONFIG_RUN = 0, CONFIG_EXIT = 4 };
+
+/* How many people but uid can log in, by the text of /etc/passwd: those with a
+ * number people get and a shell. */
+unsigned config_people(struct str passwd, uint64_t uid);
 
 /* Reads everything. getenv-like lookup and the .env text come in as
  * arguments, so that tests can set them; memory is the arena's, for good.
@@ -107,6 +112,8 @@ struct config_input {
 	void *ctx;
 	struct str dotenv;	/* contents, empty if there is none */
 	int dotenv_open;	/* other users can read it */
+	unsigned people;	/* users of this machine who can log in, without
+				 * the one that runs this */
 	uint64_t machine_memory;	/* bytes; 0: not known */
 };
 int config_load(struct config *c, const struct config_input *in,

@@ -435,6 +435,7 @@ struct proxy {
 	size_t streams;		/* answers on their way in */
 	int64_t look_at;	/* at those who receive them, if many */
 	int64_t accept_after;	/* out of descriptors: wait till then */
+	int64_t turned_away;	/* when somebody was and it was said; 0: never */
 	int draining;
 	size_t n;		/* slots, clients, connections */
 	struct client *clients;

@@ -12,6 +12,7 @@ enum {
 	ACCEPT_MAX = 16,	/* new connections a turn */
 	ACCEPT_PAUSE = 200,	/* ms without accepting after running out of
 				 * descriptors: no busy loop */
+	SAY_AGAIN = 60000,	/* ms from one warning to the next of its kind */
 	MANY = 32,		/* streams: select looks at both ends of all of
 				 * them, whichever one it was that came on */
 	LOOK_EVERY = 100,	/* ms, at the client's side of them */
@@ -32,6 +33,50 @@ static int have_slot(const struct proxy *p)
 		if (p->clients[i].state == CLIENT_FREE)
 			return 1;
 	return 0;
+}
+
+/* One address, or one network of IPv6 as a house or a machine has it, may not
+ * take all slots. On this machine addresses tell nobody apart. */
+static int is_greedy(const struct proxy *p, const struct sock_addr *peer)
+{
+	static const unsigned char zeros[8];
+	size_t i, n = 4, held = 0;
+
+	if (sock_addr_is_loopback(peer))
+		return 0;
+	/* What begins with zeros is an address of IPv4 inside IPv6. */
+	if (peer->family == 6)
+		n = memcmp(peer->ip, zeros, sizeof zeros) == 0 ? 16 : 8;
+	for (i = 0; i < p->n; i++)
+		held += p->clients[i].state != CLIENT_FREE &&
+		    p->clients[i].peer.family == peer->family &&
+		    memcmp(p->clients[i].peer.ip, peer->ip, n) == 0;
+	return held >= p->config->per_client;
+}
+
+static void turn_away(struct proxy *p, int fd)
+{
+	static const char body[] = "{\"type\":\"error\",\"error\":{\"type\":"
+	    "\"rate_limit_error\",\"message\":\"this address holds as many "
+	    "connections as one may (CLIENT_CONNECTIONS)\"}}";
+	char text[400];
+	struct buf b = buf_on(text, sizeof text);
+	enum sock_reason why;
+
+	buf_put(&b, S("HTTP/1.1 429 Too Many Requests\r\ncontent-type: "
+	    "application/json\r\nretry-after: 5\r\nconnection: close\r\n"
+	    "content-length: "));
+	buf_int(&b, (int64_t)sizeof body - 1);
+	buf_put(&b, S("\r\n\r\n"));
+	buf_put(&b, str_of(body));
+	(void)sock_write(fd, buf_str(&b), &why);
+	sock_close(fd);
+	if (p->turned_away == 0 || p->turned_away <= p->now - SAY_AGAIN) {
+		monitor_say(p->monitor, "warning", S("an address holds as many "
+		    "connections as one may (CLIENT_CONNECTIONS): more are "
+		    "turned away"));
+		p->turned_away = p->now;
+	}
 }
 
 static int is_resting(const struct client *c)
@@ -79,7 +124,10 @@ static void accept_some(struct proxy *p, int listener)
 			p->accept_after = p->now + ACCEPT_PAUSE;
 			return;
 		}
-		client_accept(p, fd, &peer);
+		if (is_greedy(p, &peer))
+			turn_away(p, fd);
+		else
+			client_accept(p, fd, &peer);
 	}
 }
 

@@ -191,6 +191,9 @@ static const struct option {
 	[MAX_CONN] = { "MAX_CONNECTIONS", NULL, "--max-connections", NUMBER, 0,
 	    "", "clients served at once by each worker, more wait; default, and "
 	    "most: 450, or 24 with 32-bit addresses" },
+	[CLIENT_CONN] = { "CLIENT_CONNECTIONS", NULL, "--client-connections",
+	    NUMBER, 0, "", "of those, what one address may hold, or one /64 of "
+	    "IPv6, this machine aside; default: three quarters" },
 	[WORKERS] = { "WORKERS", NULL, "--workers", NUMBER, 0, "1",
 	    "processes that serve, one a processor; MAX_MEMORY is all of "
 	    "theirs together" },

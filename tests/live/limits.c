@@ -197,6 +197,60 @@ static void test_slots(void)
 	T(stop(&proxy, 0), "SIGTERM ends it");
 }
 
+/* This machine's address on its network, in network order; 0: it has none.
+ * Nothing is sent: the way there is looked up. */
+static uint32_t own_address(void)
+{
+	struct sockaddr_in a = loopback(9);
+	socklen_t n = sizeof(a);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	a.sin_addr.s_addr = htonl(0xc6336401);	/* 198.51.100.1, nobody's */
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0 ||
+	    getsockname(fd, (struct sockaddr *)&a, &n) != 0)
+		a.sin_addr.s_addr = 0;
+	close(fd);
+	return a.sin_addr.s_addr;
+}
+
+/* One address of the network holds three of four slots, and no more. */
+static void test_addresses(void)
+{
+	static const char *const settings[] = { "LLM_BACKEND=demo",
+		"MAX_CONNECTIONS=4", "SERVER_HOST=0.0.0.0",
+		"PROXY_API_KEY=0123456789abcdef", NULL };
+	struct sockaddr_in a = loopback(0);
+	int fd[4];
+	size_t i;
+
+	a.sin_addr.s_addr = own_address();
+	if (a.sin_addr.s_addr == 0 ||
+	    a.sin_addr.s_addr == htonl(INADDR_LOOPBACK)) {
+		t_skip("connections of one address: this machine has loopback "
+		    "alone");
+		return;
+	}
+	if (!T(start(&proxy, binary, settings), "it starts"))
+		return;
+	a.sin_port = htons((uint16_t)proxy.port);
+	for (i = 0; i < COUNT(fd); i++) {
+		fd[i] = socket(AF_INET, SOCK_STREAM, 0);
+		T(connect(fd[i], (struct sockaddr *)&a, sizeof(a)) == 0,
+		    "connection %zu", i);
+		say(fd[i], "POST /v1/messages HTTP/1.1\r\nHost: localhost\r\n");
+		if (i < COUNT(fd) - 1)
+			T(!ended(fd[i], 100), "connection %zu stays", i);
+	}
+	(void)ended(fd[3], SLACK_MS);
+	T(strstr(text, "HTTP/1.1 429 ") && strstr(text, "CLIENT_CONNECTIONS") &&
+	    strstr(text, "rate_limit_error"), "the fourth is refused: %s",
+	    text);
+	T(healthy(), "there is room for another address");
+	for (i = 0; i < COUNT(fd); i++)
+		close(fd[i]);
+	T(stop(&proxy, 0), "SIGTERM ends it");
+}
+
 /* Out of descriptors: those who wait wait, without a busy loop, and come in
  * when there is room. */
 static void test_descriptors(void)
@@ -392,6 +446,7 @@ int main(int argc, char **argv)
 	binary = argc > 1 ? argv[1] : "build/claudecodex";
 	test_deadlines();
 	test_slots();
+	test_addresses();
 	test_second_address();
 	test_expect();
 	test_no_name();

@@ -28,6 +28,8 @@ static const char *look(void *ctx, const char *name)
 	return NULL;
 }
 
+static unsigned people_here;
+
 /* env: NAME, VALUE ... NULL. No file of the machine plays a part. */
 static int load(const char *const *env, const char *dotenv,
     char *const *argv)
@@ -35,7 +37,8 @@ static int load(const char *const *env, const char *dotenv,
 	struct arena a = { memory, memory + sizeof memory };
 	struct buf out = buf_on(out_text, sizeof out_text);
 	struct config_input in = { .env = look, .dotenv = str_of(dotenv),
-		.argv = argv, .machine_memory = machine };
+		.argv = argv, .machine_memory = machine,
+		.people = people_here };
 	int r;
 
 	nvars = 0;
@@ -62,6 +65,16 @@ static int load(const char *const *env, const char *dotenv,
 static int says(const char *text)
 {
 	return str_find(said, str_of(text)) < said.n;
+}
+
+static int warned(const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < c.nwarnings; i++)
+		if (str_find(c.warnings[i], str_of(text)) < c.warnings[i].n)
+			return 1;
+	return 0;
 }
 
 static void precedence(void)
@@ -101,6 +114,33 @@ static void small(void)
 	machine = 0;
 }
 
+static void people(void)
+{
+	static const char passwd[] = "root:x:0:0:root:/root:/bin/bash\n"
+	    "www:x:33:33:www:/var/www:/usr/sbin/nologin\n"
+	    "ann:x:1000:1000:Ann,,,:/home/ann:/bin/bash\n"
+	    "bob:x:1001:1001::/home/bob:/bin/zsh\n"
+	    "off:x:1002:1002::/home/off:/bin/false\n"
+	    "nobody:x:65534:65534::/:/bin/sh\nbroken:x:1003\n\n::::::\n";
+
+	T_INT(config_people(str_of(passwd), 0), 2, "people but root");
+	T_INT(config_people(str_of(passwd), 1001), 1, "people but bob");
+	T_INT(config_people(S(""), 0), 0, "a machine without that file");
+	people_here = 1;
+	load(NULL, "", NULL);
+	T(warned("other users"), "that others are here is said");
+	load(ENV("PROXY_API_KEY", "0123456789abcdef"), "", NULL);
+	T(!warned("other users"), "unless they need a key");
+	people_here = 0;
+	load(NULL, "", NULL);
+	T(!warned("other users"), "nor when nobody is");
+	T(c.per_client == 338 || c.per_client == 18, "three quarters");
+	load(ENV("MAX_CONNECTIONS", "2"), "", NULL);
+	T_INT(c.per_client, 2, "of two, both");
+	load(ENV("MAX_CONNECTIONS", "20", "CLIENT_CONNECTIONS", "5"), "", NULL);
+	T_INT(c.per_client, 5, "as told");
+}
+
 static void wrong(void)
 {
 	static const struct { const char *name, *value, *text; } bad[] = {
@@ -110,6 +150,8 @@ static void wrong(void)
 		{ "LLM_BACKEND", "aws", "must be bedrock" },
 		{ "IDLE_TIMEOUT", "0", "IDLE_TIMEOUT" },
 		{ "IDLE_TIMEOUT", "1.x", "seconds" },
+		{ "CLIENT_CONNECTIONS", "0", "CLIENT_CONNECTIONS" },
+		{ "CLIENT_CONNECTIONS", "451", "CLIENT_CONNECTIONS" },
 		{ "MAX_BODY", "1q", "bytes" },
 		{ "MAX_BODY", "99999999999999999999", "bytes" },
 		{ "LOG_BODIES", "some", "all, errors or none" },
@@ -240,6 +282,7 @@ int main(void)
 	precedence();
 	small();
 	wrong();
+	people();
 	detection();
 	trust();
 	bedrock();
