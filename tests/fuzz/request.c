@@ -48,15 +48,21 @@ static void check_block(struct str body, const struct block *b)
 		hold(b->input.n > 0 && b->input.p[0] == '{');
 }
 
+/* A message's blocks, theirs, and those of what stands in a tool's result. */
 static void check_blocks(struct str body, const struct block *b, size_t n)
 {
-	size_t i, k;
+	const struct block *in;
+	size_t i, k, l;
 
 	for (i = 0; i < n; i++) {
 		check_block(body, &b[i]);
 		for (k = 0; k < b[i].ncontent; k++) {
-			check_block(body, &b[i].content[k]);
-			hold(b[i].content[k].ncontent == 0);
+			in = &b[i].content[k];
+			check_block(body, in);
+			for (l = 0; l < in->ncontent; l++) {
+				check_block(body, &in->content[l]);
+				hold(in->content[l].ncontent == 0);
+			}
 		}
 	}
 }
