@@ -507,8 +507,9 @@ void exchange_turn(struct proxy *p, struct client *c)
 			exchange_read_body(p, c);
 			break;
 		}
+		/* Who has just been asked hasn't answered: select tells. */
 	} while (x->stage != was && x->stage != X_NONE && x->stage != X_WAIT &&
-	    x->stage != X_SIGN);
+	    x->stage != X_SIGN && !(was == X_SEND && x->stage == X_HEAD));
 	if (c->state != CLIENT_WORK)
 		return;
 	/* While we don't read, silence is ours, not the upstream's. */

@@ -68,7 +68,8 @@ function checkRecord(px, up) {
 		assert.equal(l.class_by, 'hint');
 		assert.equal(l.usage_estimated, false);
 	}
-	assert.ok(!px.console.includes('warning'), px.console);
+	/* Who else may log in here is the machine's affair. */
+	assert.doesNotMatch(px.console, /warning: (?!this machine has other)/);
 	return chats;
 }
 
