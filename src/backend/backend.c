@@ -41,16 +41,18 @@ const struct backend *backend_find(struct str name)
 
 int host_is_loopback(struct str host)
 {
-	size_t i = 4;
+	struct str part, rest = host;
+	uint64_t n;
+	int parts = 0;
 
 	if (str_ieq(host, S("localhost")) || str_eq(host, S("::1")))
 		return 1;
-	if (!str_starts(host, S("127.")))
+	if (!str_starts(host, S("127.")) || host.p[host.n - 1] == '.')
 		return 0;
-	while (i < host.n && (host.p[i] == '.' || (host.p[i] >= '0' &&
-	    host.p[i] <= '9')))
-		i++;
-	return i == host.n;
+	for (; str_cut(&rest, '.', &part); parts++)
+		if (part.n > 3 || str_u64(part, &n) != OK || n > 255)
+			return 0;
+	return parts == 4;
 }
 
 size_t body_size(const struct call *c)

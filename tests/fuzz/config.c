@@ -10,6 +10,7 @@
  * model finds a way or a refusal.
  *
  * SPDX-License-Identifier: MIT */
+#include "../../src/net/sock.h"
 #include "../../src/proxy/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -82,6 +83,14 @@ static int is_home(struct str host)
 	    str_eq(host, S("api.anthropic.com"));
 }
 
+static int is_here(struct str host)
+{
+	struct sock_addr a;
+
+	return str_ieq(host, S("localhost")) ||
+	    (sock_addr_parse(&a, host, 1) == OK && sock_addr_is_loopback(&a));
+}
+
 /* Keys that stand in the environment and where they would go. */
 static void check_keys(struct str outside, struct str args)
 {
@@ -94,7 +103,7 @@ static void check_keys(struct str outside, struct str args)
 		hold(u->host.n || u->backend->local || u->backend->signed_aws);
 		if (str_eq(u->key, str_of(openai_key)) ||
 		    str_eq(u->key, str_of(anthropic_key)))
-			hold(is_home(u->host) ||
+			hold(is_home(u->host) || is_here(u->host) ||
 			    str_find(outside, u->host) < outside.n ||
 			    str_find(args, u->host) < args.n);
 	}

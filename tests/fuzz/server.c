@@ -616,6 +616,7 @@ static int may_finish(void)
 
 	for (i = 0; i < nclients; i++)
 		if (str_find(clients[i], S("demo")) < clients[i].n ||
+		    str_find(clients[i], S("max_tokens\":0")) < clients[i].n ||
 		    str_find(clients[i], S("\\")) < clients[i].n)
 			return 1;
 	for (i = 0; i < nanswers; i++)

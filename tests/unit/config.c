@@ -211,6 +211,17 @@ static void trust(void)
 	T_INT(load(ENV("OPENAI_API_KEY", "k"),
 	    "OPENAI_BASE_URL=https://127.evil.test/v1\n", NULL), E_FAULT,
 	    "nor to a name that begins like an address of this machine");
+	for (i = 0; i < 6; i++) {
+		static const char *const hosts[] = { "127.", "127.1",
+			"127.0.0.1.", "127.0.0.256", "127.0.0.1.test",
+			"127..0.1" };
+		char text[80];
+
+		snprintf(text, sizeof text, "OPENAI_BASE_URL=http://%s/v1\n",
+		    hosts[i]);
+		T_INT(load(ENV("OPENAI_API_KEY", "k"), text, NULL), E_FAULT,
+		    hosts[i]);
+	}
 	T_INT(load(ENV("OPENAI_API_KEY", "k"),
 	    "OPENAI_BASE_URL=http://127.0.0.2/v1\n", NULL), CONFIG_RUN,
 	    "to this machine it may");
