@@ -220,7 +220,7 @@ static void trust(void)
 		snprintf(text, sizeof text, "OPENAI_BASE_URL=http://%s/v1\n",
 		    hosts[i]);
 		T_INT(load(ENV("OPENAI_API_KEY", "k"), text, NULL), E_FAULT,
-		    hosts[i]);
+		    "no address of this machine: %s", hosts[i]);
 	}
 	T_INT(load(ENV("OPENAI_API_KEY", "k"),
 	    "OPENAI_BASE_URL=http://127.0.0.2/v1\n", NULL), CONFIG_RUN,
