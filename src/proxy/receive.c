@@ -5,6 +5,7 @@
  * backend hasn't taken stays for the next read.
  *
  * SPDX-License-Identifier: MIT */
+#include "../wire/sse.h"
 #include "exchange.h"
 
 enum {
@@ -119,33 +120,6 @@ static void take_head(struct proxy *p, struct client *c, size_t end)
 static int by_event(const struct exchange *x)
 {
 	return x->stage == X_BODY && pass_is_stream(x);
-}
-
-static int is_eol(char c)
-{
-	return c == '\n' || c == '\r';
-}
-
-/* Whether a blank line ends in front of offset i, which is above 0. */
-static int is_blank_before(const char *p, size_t i)
-{
-	size_t at = i - 1;	/* of the last line end */
-
-	if (at && p[at] == '\n' && p[at - 1] == '\r')
-		at--;
-	return at && is_eol(p[i - 1]) && is_eol(p[at - 1]);
-}
-
-/* How much of in is whole events. Up to x.looked there was no new end. */
-static size_t whole_events(struct exchange *x)
-{
-	size_t i, from = x->looked;
-
-	x->looked = x->in.n;
-	for (i = x->in.n; i > from; i--)
-		if (is_blank_before(x->in.p, i))
-			return i;
-	return 0;
 }
 
 /* On to the client with what stands in in up to offset end. */
@@ -312,7 +286,7 @@ static void decode_passed(struct proxy *p, struct client *c)
 			x->in.n = ERROR_BODY_MAX;
 	} else {
 		if (by_event(x))
-			pass_up_to(c, whole_events(x));
+			pass_up_to(c, sse_whole(buf_str(&x->in), x->looked));
 		if (by_event(x) && x->content_done && x->clean >= 0)
 			pass_up_to(c, x->in.n);
 		if (x->finished == 0)

@@ -66,6 +66,26 @@ static size_t block_end(struct str s, size_t at)
 	return 0;
 }
 
+/* Whether a blank line ends in front of offset i, which is above 0. */
+static int is_blank_before(struct str s, size_t i)
+{
+	size_t at = i - 1;	/* of the last line end */
+
+	if (at && s.p[at] == '\n' && s.p[at - 1] == '\r')
+		at--;
+	return at && is_eol(s.p[i - 1]) && is_eol(s.p[at - 1]);
+}
+
+size_t sse_whole(struct str s, size_t from)
+{
+	size_t i;
+
+	for (i = s.n; i > from; i--)
+		if (is_blank_before(s, i))
+			return i;
+	return 0;
+}
+
 static struct line line_at(struct str block, size_t at)
 {
 	size_t end = line_end(block, at), colon;

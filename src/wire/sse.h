@@ -36,4 +36,8 @@ struct sse_event {
  * in's bytes may be changed: it must point into writable memory. */
 int sse_next(struct sse *d, struct str *in, int end, struct sse_event *out);
 
+/* How much of s is whole events: up to its last blank line; 0 when none ends
+ * behind offset from. For who passes them on without reading them. */
+size_t sse_whole(struct str s, size_t from);
+
 #endif

@@ -315,6 +315,26 @@ static void test_hostile(void)
 		}
 }
 
+static void test_whole(void)
+{
+	static const struct {
+		const char *text;
+		size_t from, want;
+	} rows[] = {
+		{ "", 0, 0 }, { "data: a", 0, 0 }, { "data: a\n", 0, 0 },
+		{ "data: a\r\n", 0, 0 }, { "data: a\n\n", 0, 9 },
+		{ "data: a\r\r", 0, 9 }, { "data: a\r\n\r\n", 0, 11 },
+		{ "data: a\r\n\r", 0, 10 }, { "data: a\n\ndata: b\n", 0, 9 },
+		{ "data: a\n\ndata: b\n\n", 9, 18 },
+		{ "data: a\n\ndata: b\n", 9, 0 }, { "\n", 0, 0 }
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(rows); i++)
+		T_INT(sse_whole(str_of(rows[i].text), rows[i].from),
+		    rows[i].want, "whole events, row %zu", i);
+}
+
 int main(void)
 {
 	const char *path;
@@ -329,6 +349,7 @@ int main(void)
 		test_vectors(path);
 	test_cases();
 	test_contract();
+	test_whole();
 	test_hostile();
 	return t_done("sse");
 }
