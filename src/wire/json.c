@@ -36,7 +36,7 @@ struct span {
 };
 
 enum {
-	LONG_STRING = 48	/* about where handing over a string begins to
+	LONG_STRING = 8		/* about where handing over a string begins to
 				 * cost less than jsmn's reading it */
 };
 
@@ -359,18 +359,21 @@ static int tokenise(struct str text, jsmntok_t *toks, size_t n,
     const struct span *spans, size_t nspans)
 {
 	jsmn_parser j;
+	size_t end;
 	int r;
 
 	jsmn_init(&j);
-	while (nspans--) {
-		r = jsmn_parse(&j, text.p, (size_t)spans[nspans].open + 1,
-		    toks, (unsigned)n);
-		if (r != JSMN_ERROR_PART ||
-		    j.pos != (unsigned)spans[nspans].open)
+	/* One place calls it, so that a compiler can make it part of this loop
+	 * and keep the parser in registers. */
+	for (;;) {
+		end = nspans ? (size_t)spans[--nspans].open + 1 : text.n;
+		r = jsmn_parse(&j, text.p, end, toks, (unsigned)n);
+		if (r != JSMN_ERROR_PART || end == text.n)
+			break;
+		if (j.pos + 1 != end)
 			return E_BAD;
 		take_string(&j, toks, n, spans[nspans]);
 	}
-	r = jsmn_parse(&j, text.p, text.n, toks, (unsigned)n);
 	return r >= 0 && (size_t)r == n && j.toknext == n ? OK : E_BAD;
 }
 

@@ -92,8 +92,16 @@ void json_unescape(struct buf *b, struct jstr s);
 /* Unescaped copy; the slice itself, uncopied, when it has no escape.
  * p NULL when the arena is full, and never else. */
 struct str json_text(struct arena *a, struct jstr s);
-/* Equality after unescaping, without a copy. */
-int jstr_eq(struct jstr s, struct str text);
+/* Equality after unescaping, without a copy. Nearly all questions end at the
+ * first byte, and an escape is never shorter than what it stands for. */
+int jstr_same(struct jstr s, struct str text);
+static inline int jstr_eq(struct jstr s, struct str text)
+{
+	if (s.raw.n < text.n || (text.n && *s.raw.p != *text.p &&
+	    *s.raw.p != '\\'))
+		return 0;
+	return jstr_same(s, text);
+}
 /* Prefix of the unescaped text. */
 int jstr_starts(struct jstr s, struct str prefix);
 /* bytes -> inside of a JSON string: quotes, backslash, controls escaped;

@@ -38,42 +38,93 @@ static inline int is_plain(char c)
 /* Below, `all` is a constant for the compiler: 1 stops at every byte that is
  * not plain (quote, backslash, control, not ASCII), 0 at the first two only.
  * Each variant looks at 16 bytes and returns a bit for each byte, the first
- * one's lowest, that is set where it stops. */
+ * one's lowest: backs() sets those of backslashes, others() the rest of where
+ * it stops, stops() both. */
 
 #if defined(__SSE2__)
 
-static inline uint64_t stops(const char *p, int all)
+static inline __m128i block(const char *p)
 {
-	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-	__m128i stop = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
-	    _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+	return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+
+static inline uint64_t bits(__m128i v)
+{
+	return (uint64_t)(unsigned)_mm_movemask_epi8(v);
+}
+
+static inline __m128i is_back(__m128i v)
+{
+	return _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));
+}
+
+static inline __m128i is_other(__m128i v, int all)
+{
+	__m128i quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('"'));
 
 	/* The comparison is signed: what isn't ASCII is negative. */
-	if (all)
-		stop = _mm_or_si128(stop,
-		    _mm_cmplt_epi8(v, _mm_set1_epi8(0x20)));
-	return (uint64_t)(unsigned)_mm_movemask_epi8(stop);
+	return all ? _mm_or_si128(quote,
+	    _mm_cmplt_epi8(v, _mm_set1_epi8(0x20))) : quote;
+}
+
+static inline __m128i is_letter(__m128i v)
+{
+	return _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+	    _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('n')),
+	    _mm_cmpeq_epi8(v, _mm_set1_epi8('t'))));
+}
+
+static inline uint64_t stops(const char *p, int all)
+{
+	return bits(_mm_or_si128(is_back(block(p)), is_other(block(p), all)));
 }
 #elif defined(JSON_NEON)
 
-static inline uint64_t stops(const char *p, int all)
+static inline uint8x16_t block(const char *p)
+{
+	return vld1q_u8((const uint8_t *)p);
+}
+
+static inline uint64_t bits(uint8x16_t v)
 {
 	static const uint8_t weight[16] = {
 		1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128
 	};
-	uint8x16_t v = vld1q_u8((const uint8_t *)p);
-	uint8x16_t stop = vorrq_u8(vceqq_u8(v, vdupq_n_u8('"')),
-	    vceqq_u8(v, vdupq_n_u8('\\')));
 
-	if (all)
-		stop = vorrq_u8(stop, vcltq_s8(vreinterpretq_s8_u8(v),
-		    vdupq_n_s8(0x20)));
-	stop = vandq_u8(stop, vld1q_u8(weight));
-	return (uint64_t)vaddv_u8(vget_low_u8(stop)) |
-	    (uint64_t)vaddv_u8(vget_high_u8(stop)) << 8;
+	v = vandq_u8(v, vld1q_u8(weight));
+	return (uint64_t)vaddv_u8(vget_low_u8(v)) |
+	    (uint64_t)vaddv_u8(vget_high_u8(v)) << 8;
+}
+
+static inline uint8x16_t is_back(uint8x16_t v)
+{
+	return vceqq_u8(v, vdupq_n_u8('\\'));
+}
+
+static inline uint8x16_t is_other(uint8x16_t v, int all)
+{
+	uint8x16_t quote = vceqq_u8(v, vdupq_n_u8('"'));
+
+	return all ? vorrq_u8(quote, vcltq_s8(vreinterpretq_s8_u8(v),
+	    vdupq_n_s8(0x20))) : quote;
+}
+
+static inline uint8x16_t is_letter(uint8x16_t v)
+{
+	return vorrq_u8(vceqq_u8(v, vdupq_n_u8('"')),
+	    vorrq_u8(vceqq_u8(v, vdupq_n_u8('n')),
+	    vceqq_u8(v, vdupq_n_u8('t'))));
+}
+
+static inline uint64_t stops(const char *p, int all)
+{
+	return bits(vorrq_u8(is_back(block(p)), is_other(block(p), all)));
 }
 #else
-/* Eight bytes, the first one lowest. */
+struct block {
+	uint64_t half[2];	/* each eight bytes, the first one lowest */
+};
+
 static inline uint64_t word(const char *p)
 {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -91,6 +142,18 @@ static inline uint64_t word(const char *p)
 	return v;
 }
 
+static inline struct block block(const char *p)
+{
+	return (struct block){ { word(p), word(p + 8) } };
+}
+
+/* Bit 8i + 7 becomes bit 56 + i; no two products meet. */
+static inline uint64_t bits(struct block v)
+{
+	return (v.half[0] >> 7) * 0x0102040810204080u >> 56 |
+	    (v.half[1] >> 7) * 0x0102040810204080u >> 56 << 8;
+}
+
 /* The top bit of each byte of v that is zero. Exact: the sum of seven bits
  * and 0x7f never carries into the next byte. */
 static inline uint64_t zeros(uint64_t v)
@@ -100,24 +163,75 @@ static inline uint64_t zeros(uint64_t v)
 	return ~(((v & seven) + seven) | v | seven);
 }
 
-static inline uint64_t stops8(uint64_t v, int all)
+static inline struct block equal(struct block v, char c)
+{
+	const uint64_t all = ~(uint64_t)0 / 255 * (unsigned char)c;
+
+	return (struct block){ { zeros(v.half[0] ^ all),
+	    zeros(v.half[1] ^ all) } };
+}
+
+static inline struct block is_back(struct block v)
+{
+	return equal(v, '\\');
+}
+
+static inline struct block is_letter(struct block v)
+{
+	struct block q = equal(v, '"'), n = equal(v, 'n'), t = equal(v, 't');
+
+	return (struct block){ { q.half[0] | n.half[0] | t.half[0],
+	    q.half[1] | n.half[1] | t.half[1] } };
+}
+
+static inline struct block is_other(struct block v, int all)
 {
 	const uint64_t ones = ~(uint64_t)0 / 255;
-	uint64_t stop;
+	int i;
 
-	stop = zeros(v ^ ones * '"') | zeros(v ^ ones * '\\');
-	/* A control has none of the upper three bits. */
-	if (all)
-		stop |= zeros(v & ones * 0xe0) | (v & ones * 0x80);
-	/* Bit 8i becomes bit 56 + i; no two products meet. */
-	return (stop >> 7) * 0x0102040810204080u >> 56;
+	for (i = 0; i < 2; i++) {
+		uint64_t h = v.half[i], stop = zeros(h ^ ones * '"');
+
+		/* A control has none of the upper three bits. */
+		if (all)
+			stop |= zeros(h & ones * 0xe0) | (h & ones * 0x80);
+		v.half[i] = stop;
+	}
+	return v;
 }
 
 static inline uint64_t stops(const char *p, int all)
 {
-	return stops8(word(p), all) | stops8(word(p + 8), all) << 8;
+	return bits(is_back(block(p))) | bits(is_other(block(p), all));
 }
 #endif
+
+static inline uint64_t backs(const char *p)
+{
+	return bits(is_back(block(p)));
+}
+
+static inline uint64_t others(const char *p)
+{
+	return bits(is_other(block(p), 0));
+}
+
+static inline uint64_t others_all(const char *p)
+{
+	return bits(is_other(block(p), 1));
+}
+
+/* What most backslashes stand before. */
+static inline uint64_t letters16(const char *p)
+{
+	return bits(is_letter(block(p)));
+}
+
+/* The same of 64 bytes. */
+static inline uint64_t four(uint64_t (*of)(const char *), const char *p)
+{
+	return of(p) | of(p + 16) << 16 | of(p + 32) << 32 | of(p + 48) << 48;
+}
 
 static inline size_t lowest(uint64_t bits)
 {
@@ -171,6 +285,37 @@ static inline int at_short_escape(const char *p)
 	return p[0] == '\\' && is_short_escape(p[1]);
 }
 
+/* Of 64 bytes, behind a backslash if *carry: past them when all is simple, and
+ * *carry is set anew; otherwise where something else stands. */
+static inline const char *skip_block(const char *p, int all, uint64_t *carry)
+{
+	uint64_t back = four(backs, p), letters = four(letters16, p);
+	uint64_t other = all ? four(others_all, p) : four(others, p);
+	uint64_t escaped = back << 1 | *carry, left, low, odd;
+	size_t end;
+
+	letters |= back;
+	/* Of backslashes in a row every second one escapes. */
+	if (back & escaped) {
+		left = back & ~*carry;
+		for (back = 0; left; left &= ~(low << 1)) {
+			low = left & (~left + 1);
+			back |= low;
+			left ^= low;
+		}
+		escaped = back << 1 | *carry;
+	}
+	other &= ~escaped;
+	end = other ? lowest(other) : 64;
+	for (odd = escaped & ~letters & ~*carry; odd; odd &= odd - 1)
+		if (!is_short_escape(p[lowest(odd)]))
+			return p + (lowest(odd) < end ? lowest(odd) - 1 : end);
+	*carry = back >> 63;
+	if (*carry && end == 64 && !is_short_escape(p[64]))
+		return p + 63;
+	return p + end;
+}
+
 /* Like run_end, but goes on past escapes of two bytes, of which program text
  * is full. All stops of 64 bytes are known before the first is looked at, and
  * the step is always the same, so that nothing waits for where the last escape
@@ -178,7 +323,8 @@ static inline int at_short_escape(const char *p)
 static inline const char *skip_simple(const char *p, const char *end, int all)
 {
 	/* 1 when the last byte was a backslash, and the next one is done. */
-	uint64_t carry = 0, stop, low;
+	uint64_t carry = 0, stop;
+	const char *to;
 
 	/* More than 64: the last of them may be a backslash. */
 	while (end - p > 64) {
@@ -191,16 +337,10 @@ static inline const char *skip_simple(const char *p, const char *end, int all)
 		/* Most strings end here. */
 		if (!at_short_escape(p + lowest(stop)))
 			return p + lowest(stop);
-		stop |= stops(p + 16, all) << 16 | stops(p + 32, all) << 32 |
-		    stops(p + 48, all) << 48;
-		for (carry = 0; stop; stop &= ~(low << 1)) {
-			if (!at_short_escape(p + lowest(stop)))
-				return p + lowest(stop);
-			low = stop & (~stop + 1);
-			carry = low >> 63;
-			stop ^= low;
-		}
-		p += 64;
+		to = skip_block(p, all, &carry);
+		if (to < p + 64)
+			return to;
+		p = to;
 	}
 	p += carry;
 	while ((p = run_end(p, end, all)) < end && end - p > 1 &&

@@ -193,19 +193,15 @@ static int match(struct str s, struct str text, int *whole)
 	return 1;
 }
 
-int jstr_eq(struct jstr s, struct str text)
+int jstr_same(struct jstr s, struct str text)
 {
 	int whole;
 
-	/* Nearly all questions end at the first byte. */
-	if (s.raw.n && text.n && *s.raw.p != *text.p && *s.raw.p != '\\')
-		return 0;
 	/* An escape is always longer than what it stands for. */
-	if (s.raw.n < text.n || (s.raw.n == text.n && !str_eq(s.raw, text)))
-		return 0;
-	if (s.raw.n == text.n && str_chr(text, '\\') == text.n)
-		return 1;
-	return match(s.raw, text, &whole) && whole;
+	if (s.raw.n == text.n)
+		return str_eq(s.raw, text) && (str_chr(text, '\\') == text.n ||
+		    (match(s.raw, text, &whole) && whole));
+	return s.raw.n > text.n && match(s.raw, text, &whole) && whole;
 }
 
 int jstr_starts(struct jstr s, struct str prefix)
