@@ -133,41 +133,46 @@ static int named(struct quick *q, struct sha16 *out, uint64_t sum,
 	return known;
 }
 
-void blob_message(struct quick *q, struct sha16 *out, const struct message *m,
-    struct arena scratch)
+uint64_t blob_message(struct quick *q, struct sha16 *out,
+    const struct message *m, struct arena scratch)
 {
+	uint64_t sum = quick_sum(q, 'm', json_raw(m->json));
 	struct sha16 *place;
 	struct sha256 h;
 	size_t i;
 
-	if (named(q, out, quick_sum(q, 'm', json_raw(m->json)), &place))
-		return;
+	if (named(q, out, sum, &place))
+		return sum;
 	sha256_init_as(&h, &q->warm);
 	feed(&h, 'm', role_name(m->role));
 	for (i = 0; i < m->n; i++)
 		feed_block(&h, &m->blocks[i], scratch);
 	name(out, &h);
 	*place = *out;
+	return sum;
 }
 
-void blob_block(struct quick *q, struct sha16 *out, const struct block *b,
+uint64_t blob_block(struct quick *q, struct sha16 *out, const struct block *b,
     struct arena scratch)
 {
 	struct str raw = json_type(b->json) == JSON_ABSENT ? b->text.raw :
 	    json_raw(b->json);
+	uint64_t sum = quick_sum(q, 's', raw);
 	struct sha16 *place;
 	struct sha256 h;
 
-	if (named(q, out, quick_sum(q, 's', raw), &place))
-		return;
+	if (named(q, out, sum, &place))
+		return sum;
 	sha256_init_as(&h, &q->warm);
 	feed(&h, 's', S(""));
 	feed_block(&h, b, scratch);
 	name(out, &h);
 	*place = *out;
+	return sum;
 }
 
-void blob_tools(struct quick *q, struct sha16 *out, const struct request *r)
+uint64_t blob_tools(struct quick *q, struct sha16 *out,
+    const struct request *r)
 {
 	struct sha16 *place;
 	struct sha256 h;
@@ -177,7 +182,7 @@ void blob_tools(struct quick *q, struct sha16 *out, const struct request *r)
 	for (i = 0; i < r->ntools; i++)
 		sum = quick_sum(q, sum, json_raw(r->tools[i].json));
 	if (named(q, out, sum, &place))
-		return;
+		return sum;
 	sha256_init_as(&h, &q->warm);
 	feed(&h, 'o', S(""));
 	for (i = 0; i < r->ntools; i++) {
@@ -186,6 +191,7 @@ void blob_tools(struct quick *q, struct sha16 *out, const struct request *r)
 	}
 	name(out, &h);
 	*place = *out;
+	return sum;
 }
 
 void blob_bytes(const struct quick *q, struct sha16 *out,

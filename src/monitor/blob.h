@@ -14,6 +14,7 @@ struct sha16 {
 
 enum { QUICK_KEYS = 64 };
 
+/* The lowest bit of sum says that nothing in those bytes has to be masked. */
 struct seen {
 	uint64_t sum;
 	struct sha16 name;
@@ -34,12 +35,18 @@ uint64_t quick_sum(const struct quick *q, uint64_t h, struct str s);
 /* Where the name for that sum is (known), or is to be put. */
 struct sha16 *quick_name(struct quick *q, uint64_t sum, int *known);
 
-/* Bytes that had a name before keep it, without being hashed again. */
-void blob_message(struct quick *q, struct sha16 *out, const struct message *m,
+/* Whether those bytes were found clean; that they were. */
+int quick_clean(const struct quick *q, uint64_t sum);
+void quick_set_clean(struct quick *q, uint64_t sum);
+
+/* Bytes that had a name before keep it, without being hashed again. Returns the
+ * sum of the bytes: the source of the message, the block, all tools. */
+uint64_t blob_message(struct quick *q, struct sha16 *out,
+    const struct message *m, struct arena scratch);
+uint64_t blob_block(struct quick *q, struct sha16 *out, const struct block *b,
     struct arena scratch);
-void blob_block(struct quick *q, struct sha16 *out, const struct block *b,
-    struct arena scratch);
-void blob_tools(struct quick *q, struct sha16 *out, const struct request *r);
+uint64_t blob_tools(struct quick *q, struct sha16 *out,
+    const struct request *r);
 void blob_bytes(const struct quick *q, struct sha16 *out,
     const struct str *parts, size_t n);
 

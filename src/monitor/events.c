@@ -41,23 +41,6 @@ void event_preview(struct journal *j, struct jstr text)
 	journal_put_text(j, "cdx.preview", s);
 }
 
-/* ---- exact bytes ------------------------------------------------------ */
-
-void record_raw(struct record *r, enum raw_side side, int head,
-    struct str bytes)
-{
-	struct journal *j = r->mon->journal;
-
-	if (!j || !r->req)
-		return;
-	monitor_enter(r->mon);
-	if (head)
-		raw_head(j, r->slot, side, bytes);
-	else
-		raw_add(j, r->slot, side, bytes);
-	monitor_leave(r->mon);
-}
-
 /* ---- upstream --------------------------------------------------------- */
 
 static void put_notes(struct journal *j, const struct notes *ns)

@@ -37,23 +37,36 @@ static struct str prompt_of(const struct facts *f)
 	return id.n <= PROMPT_ID ? id : S("");
 }
 
-/* Names of everything. System blocks are told apart from the attribution
- * block on; it is left out of what is compared. */
+void event_names(struct facts *f, struct quick *names, struct arena *scratch)
+{
+	const struct request *q = f->q;
+	size_t i;
+
+	f->sha = arena_array(scratch, q->nmessages, sizeof *f->sha);
+	f->sum = arena_array(scratch, q->nmessages, sizeof *f->sum);
+	if (!f->sum)
+		f->sha = NULL;
+	for (i = 0; f->sha && i < q->nmessages; i++)
+		f->sum[i] = blob_message(names, &f->sha[i], &q->messages[i],
+		    *scratch);
+	for (i = 0; i < q->nsystem && i < SYSTEM_MAX; i++)
+		f->block_sum[i] = blob_block(names, &f->block[i],
+		    &q->system[i], *scratch);
+	f->tools_sum = blob_tools(names, &f->tools, q);
+}
+
+/* System blocks are told apart from the attribution block on; it is left out of
+ * what is compared. */
 static void gather(struct facts *f, struct quick *names,
     struct arena *scratch)
 {
 	const struct request *q = f->q;
 	size_t i;
 
-	f->sha = arena_array(scratch, q->nmessages, sizeof *f->sha);
-	for (i = 0; f->sha && i < q->nmessages; i++)
-		blob_message(names, &f->sha[i], &q->messages[i],
-		    *scratch);
-	for (i = 0; i < q->nsystem && f->nsystem < SYSTEM_MAX; i++)
+	event_names(f, names, scratch);
+	for (i = 0; i < q->nsystem && i < SYSTEM_MAX; i++)
 		if (!is_attribution(&q->system[i]))
-			blob_block(names, &f->system[f->nsystem++],
-			    &q->system[i], *scratch);
-	blob_tools(names, &f->tools, q);
+			f->system[f->nsystem++] = f->block[i];
 	f->first_text = recognise_text(recognise_first_text(q), *scratch);
 	f->prompt_id = prompt_of(f);
 	f->prompt = f->prompt_id.n ? journal_hash(f->prompt_id) | 1 : 0;
@@ -70,18 +83,15 @@ static size_t tools_bytes(const struct request *q)
 	return n;
 }
 
-void event_contents(struct record *r, const struct facts *f,
-    struct sha16 system[SYSTEM_MAX], struct arena scratch)
+void event_contents(struct record *r, const struct facts *f)
 {
 	struct journal *j = r->mon->journal;
 	const struct request *q = f->q;
 	uint32_t session = event_session(r);
 	size_t i;
 
-	for (i = 0; i < q->nsystem && i < SYSTEM_MAX; i++) {
-		blob_block(&j->quick, &system[i], &q->system[i], scratch);
-		blob_write_system(j, &system[i], &q->system[i], session);
-	}
+	for (i = 0; i < q->nsystem && i < SYSTEM_MAX; i++)
+		blob_write_system(j, &f->block[i], &q->system[i], session);
 	if (q->ntools)
 		blob_write_tools(j, &f->tools, q, tools_bytes(q), session);
 	for (i = 0; f->sha && i < q->nmessages; i++)
@@ -288,8 +298,7 @@ static struct jstr newest(const struct request *q)
 	return (struct jstr){ { NULL, 0 } };
 }
 
-static void put_request(struct record *r, const struct facts *f,
-    const struct sha16 *system)
+static void put_request(struct record *r, const struct facts *f)
 {
 	struct journal *j = r->mon->journal;
 	struct buf *b = journal_begin(j, J_REQUEST, label_str(&r->id),
@@ -303,7 +312,7 @@ static void put_request(struct record *r, const struct facts *f,
 	for (i = 0; i < f->q->nsystem && i < SYSTEM_MAX; i++) {
 		if (i)
 			buf_chr(b, ',');
-		blob_put(b, &system[i]);
+		blob_put(b, &f->block[i]);
 	}
 	buf_chr(b, ']');
 	put_tools(j, f);
@@ -318,33 +327,6 @@ static void put_request(struct record *r, const struct facts *f,
 }
 
 /* ---- the whole ---------------------------------------------------------- */
-
-/* The client's head, put together again: what it said, field by field. */
-static void keep_client(struct record *r, const struct facts *f)
-{
-	struct journal *j = r->mon->journal;
-	const struct http_head *h = f->head;
-	struct arena scratch = *r->arena;
-	struct buf b = buf_open(&scratch);
-	size_t i;
-
-	buf_put(&b, h->method);
-	buf_chr(&b, ' ');
-	buf_put(&b, h->target);
-	buf_put(&b, h->minor ? S(" HTTP/1.1\r\n") : S(" HTTP/1.0\r\n"));
-	for (i = 0; i < h->nfields; i++) {
-		buf_put(&b, h->fields[i].name);
-		buf_put(&b, S(": "));
-		buf_put(&b, h->fields[i].value);
-		buf_put(&b, S("\r\n"));
-	}
-	buf_put(&b, S("\r\n"));
-	raw_begin(j, r->slot, label_str(&r->id));
-	if (b.full)
-		return;
-	raw_head(j, r->slot, RAW_CLIENT_REQUEST, buf_str(&b));
-	raw_add(j, r->slot, RAW_CLIENT_REQUEST, f->body);
-}
 
 static void is_compacted(struct record *r, const struct facts *f)
 {
@@ -368,7 +350,6 @@ void events_request(struct record *r, const struct record_source *from)
 	struct journal *j = r->mon->journal;
 	struct facts f = { .q = from->req, .head = from->head,
 	    .peer = from->peer, .body = from->body };
-	struct sha16 system[SYSTEM_MAX];
 	struct arena scratch = { NULL, NULL };
 	uint64_t seq;
 	int leant;
@@ -386,9 +367,9 @@ void events_request(struct record *r, const struct record_source *from)
 	count_retry(r, &f);
 	is_compacted(r, &f);
 	recognise_request(r, &f);
-	event_contents(r, &f, system, scratch);
+	event_contents(r, &f);
 	leant = may_lean(j, r);
-	put_request(r, &f, system);
+	put_request(r, &f);
 	seq = journal_end(j);
 	if (r->conv && r->goes_on) {
 		/* In this order: both may be one. */
@@ -401,5 +382,5 @@ void events_request(struct record *r, const struct record_source *from)
 	event_results_told(r, &f);
 	live_start(j, r->slot, label_str(&r->id), event_session(r));
 	if (r->arena)
-		keep_client(r, &f);
+		event_raw(r, &f);
 }

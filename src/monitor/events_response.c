@@ -202,15 +202,9 @@ static void preview_answer(struct record *r)
 static void write_again(struct record *r, struct arena scratch)
 {
 	struct facts f = { .q = r->req };
-	struct sha16 system[SYSTEM_MAX];
-	size_t i;
 
-	f.sha = arena_array(&scratch, r->req->nmessages, sizeof *f.sha);
-	for (i = 0; f.sha && i < r->req->nmessages; i++)
-		blob_message(&r->mon->journal->quick, &f.sha[i],
-		    &r->req->messages[i], scratch);
-	blob_tools(&r->mon->journal->quick, &f.tools, r->req);
-	event_contents(r, &f, system, scratch);
+	event_names(&f, &r->mon->journal->quick, &scratch);
+	event_contents(r, &f);
 }
 
 void events_response(struct record *r)

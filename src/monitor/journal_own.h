@@ -137,6 +137,11 @@ void raw_head(struct journal *j, size_t slot, enum raw_side side,
     struct str head);
 void raw_add(struct journal *j, size_t slot, enum raw_side side,
     struct str text);
+/* The same of a part that is JSON of its own, from bracket to bracket. clean:
+ * it was found so before, and isn't looked at. Returns whether it is: its bytes
+ * hold nothing to mask, wherever they stand. */
+int raw_part(struct journal *j, size_t slot, enum raw_side side,
+    struct str text, int clean);
 /* A content made of that of another side and of nothing else that is secret:
  * if there was no key in that, there is none in this. Its texts may be put
  * together, but with an escape between them, which ends a word. */

@@ -14,6 +14,7 @@
 
 enum {
 	BLOCK = QUICK_KEYS * 4,	/* bytes of one sum */
+	CLEAN = 1,
 	PLACES = 1 << 14	/* names remembered: some twenty long sessions */
 };
 
@@ -75,11 +76,33 @@ uint64_t quick_sum(const struct quick *q, uint64_t h, struct str s)
 	return h;
 }
 
+/* The lowest bit of a sum is another thing's; a place of zeros is nobody's. */
+static int is_of(const struct seen *s, uint64_t sum)
+{
+	return (s->sum ^ sum) <= CLEAN && sum > CLEAN;
+}
+
 struct sha16 *quick_name(struct quick *q, uint64_t sum, int *known)
 {
 	struct seen *s = &q->seen[sum & (PLACES - 1)];
 
-	*known = s->sum == sum && sum != 0;
-	s->sum = sum;
+	*known = is_of(s, sum);
+	if (!*known)
+		s->sum = sum & ~(uint64_t)CLEAN;
 	return &s->name;
+}
+
+int quick_clean(const struct quick *q, uint64_t sum)
+{
+	const struct seen *s = &q->seen[sum & (PLACES - 1)];
+
+	return is_of(s, sum) && s->sum & CLEAN;
+}
+
+void quick_set_clean(struct quick *q, uint64_t sum)
+{
+	struct seen *s = &q->seen[sum & (PLACES - 1)];
+
+	if (is_of(s, sum))
+		s->sum |= CLEAN;
 }

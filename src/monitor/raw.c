@@ -56,6 +56,33 @@ static struct raw_entry *entry_of(const struct journal *j, uint64_t i)
 
 /* ---- writing ---------------------------------------------------------- */
 
+/* Whether what is put at pos follows the last entry, is the same's, and does not
+ * stand beyond the ring's end. */
+static int goes_on(const struct journal *j, const struct raw_slot *s,
+    enum raw_side side, int head, uint64_t pos)
+{
+	const struct raw_entry *e = entry_of(j, j->raw_next - 1);
+
+	return !head && s->begun[side] == 2 && j->raw_first < j->raw_next &&
+	    e->key == s->key && e->side == side && !e->head && !e->cut &&
+	    e->pos + e->n == pos && pos % j->opt.raw;
+}
+
+static struct raw_entry *enter(struct journal *j, struct raw_slot *s,
+    enum raw_side side, int head, uint64_t pos)
+{
+	struct raw_entry *e;
+
+	if (j->raw_next - j->raw_first >= j->nraw)
+		j->raw_first++;
+	e = entry_of(j, j->raw_next++);
+	*e = (struct raw_entry){ .key = s->key, .pos = pos,
+	    .side = (unsigned char)side, .head = (unsigned char)head };
+	e->begins = s->begun[side] < (head ? 1 : 2);
+	s->begun[side] = head ? 1 : 2;
+	return e;
+}
+
 static void store(struct journal *j, struct raw_slot *s, enum raw_side side,
     int head, struct str text)
 {
@@ -67,15 +94,12 @@ static void store(struct journal *j, struct raw_slot *s, enum raw_side side,
 		return;
 	pos = size - at < text.n ? j->raw_head + size - at : j->raw_head;
 	j->raw_head = pos + text.n;
-	while (j->raw_first < j->raw_next && (j->raw_next - j->raw_first >=
-	    j->nraw || entry_of(j, j->raw_first)->pos + size < j->raw_head))
+	while (j->raw_first < j->raw_next &&
+	    entry_of(j, j->raw_first)->pos + size < j->raw_head)
 		j->raw_first++;
-	e = entry_of(j, j->raw_next++);
-	*e = (struct raw_entry){ .key = s->key, .pos = pos,
-	    .n = (uint32_t)text.n, .side = (unsigned char)side,
-	    .head = (unsigned char)head };
-	e->begins = s->begun[side] < (head ? 1 : 2);
-	s->begun[side] = head ? 1 : 2;
+	e = goes_on(j, s, side, head, pos) ? entry_of(j, j->raw_next - 1) :
+	    enter(j, s, side, head, pos);
+	e->n += (uint32_t)text.n;
 	if (text.n)
 		memcpy(j->raw + pos % size, text.p, text.n);
 }
@@ -128,11 +152,18 @@ static void cut(struct journal *j, struct raw_slot *s, enum raw_side side)
 {
 	if (!s->cut[side] && j->raw_next > j->raw_first) {
 		store_masked(j, s, side, NULL);
-		store(j, s, side, 0, S(" "));
-		entry_of(j, j->raw_next - 1)->n = 0;
-		entry_of(j, j->raw_next - 1)->cut = 1;
+		enter(j, s, side, 0, j->raw_head)->cut = 1;
 	}
 	s->cut[side] = 1;
+}
+
+/* What is held back of a content can't be the beginning of anything. */
+static void flush(struct journal *j, struct raw_slot *s, enum raw_side side)
+{
+	const struct redact *r = &s->mask[side];
+
+	if (s->begun[side] == 2 && !s->cut[side] && redact_holds(r))
+		store_masked(j, s, side, NULL);
 }
 
 void raw_begin(struct journal *j, size_t slot, struct str id)
@@ -144,8 +175,7 @@ void raw_begin(struct journal *j, size_t slot, struct str id)
 		return;
 	s = &j->raw_slot[slot];
 	for (i = 0; i < RAW_SIDES; i++)
-		if (s->begun[i] == 2 && !s->cut[i])
-			store_masked(j, s, (enum raw_side)i, NULL);
+		flush(j, s, (enum raw_side)i);
 	memset(s->kept, 0, sizeof s->kept);
 	memset(s->begun, 0, sizeof s->begun);
 	memset(s->cut, 0, sizeof s->cut);
@@ -197,6 +227,29 @@ void raw_add(struct journal *j, size_t slot, enum raw_side side,
 {
 	if (j->opt.raw && slot < j->opt.slots)
 		add(j, slot, side, text, 0);
+}
+
+int raw_part(struct journal *j, size_t slot, enum raw_side side,
+    struct str text, int clean)
+{
+	struct raw_slot *s;
+	int was;
+
+	if (!j->opt.raw || slot >= j->opt.slots)
+		return 0;
+	s = &j->raw_slot[slot];
+	if (j->redact.odd) {
+		add(j, slot, side, text, 0);
+		return 0;
+	}
+	flush(j, s, side);
+	was = s->masked[side];
+	s->masked[side] = 0;
+	add(j, slot, side, text, clean);
+	flush(j, s, side);
+	clean = !s->masked[side] && s->begun[side] == 2 && !s->cut[side];
+	s->masked[side] |= (unsigned char)was;
+	return clean;
 }
 
 void raw_made(struct journal *j, size_t slot, enum raw_side side,

@@ -106,7 +106,9 @@ struct facts {
 	const struct http_head *head;
 	struct str peer, body;
 	struct sha16 *sha;	/* of all messages; NULL: no memory for them */
-	struct sha16 system[SYSTEM_MAX], tools;
+	struct sha16 block[SYSTEM_MAX];		/* of the system's blocks */
+	uint64_t *sum, block_sum[SYSTEM_MAX], tools_sum;	/* blob.h */
+	struct sha16 system[SYSTEM_MAX], tools;		/* what is compared */
 	size_t nsystem;
 	uint64_t first_text;	/* of the first user text; 0: none */
 	uint64_t prompt;	/* of the prompt id; 0: none */

@@ -747,6 +747,11 @@ void redact_put(struct redact *r, struct buf *out, struct str in)
 	memcpy(r->held, in.p, r->nheld);
 }
 
+int redact_holds(const struct redact *r)
+{
+	return r->nheld || r->inside != OUTSIDE;
+}
+
 void redact_end(struct redact *r, struct buf *out)
 {
 	if (r->nheld)

@@ -57,6 +57,8 @@ struct redact {
 
 void redact_begin(struct redact *r, struct redact_set *set);
 void redact_put(struct redact *r, struct buf *out, struct str in);
+/* Whether something was begun whose end is to be seen. */
+int redact_holds(const struct redact *r);
 /* Writes what was held back. */
 void redact_end(struct redact *r, struct buf *out);
 /* All three at once. */

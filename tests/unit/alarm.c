@@ -1,7 +1,7 @@
 /* Tests of monitor/alarm: what an alert becomes, how often one is run.
  *
  * SPDX-License-Identifier: MIT */
-/* link: monitor/alerts.c monitor/account.c monitor/blob.c monitor/console.c monitor/events.c monitor/events_request.c monitor/events_response.c monitor/events_results.c */
+/* link: monitor/alerts.c monitor/account.c monitor/blob.c monitor/console.c monitor/events.c monitor/events_request.c monitor/events_raw.c monitor/events_response.c monitor/events_results.c */
 /* link: monitor/journal.c monitor/live.c monitor/load.c monitor/metrics.c monitor/monitor.c monitor/prices.c monitor/quick.c monitor/raw.c monitor/recognise.c monitor/record.c monitor/redact.c monitor/recall.c monitor/restore.c monitor/scribe.c monitor/payloads.c monitor/start.c monitor/writer.c */
 /* link: monitor/page.c monitor/page_events.c monitor/page_steps.c monitor/page_prices.c monitor/page_export.c monitor/page_har.c monitor/page_otlp.c monitor/page_replay.c monitor/fitness.c */
 /* link: net/keeper.c net/sandbox.c net/loop.c net/sock.c net/shell.c */

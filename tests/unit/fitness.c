@@ -14,7 +14,7 @@
 /* link: monitor/blob.c */
 /* link: monitor/console.c */
 /* link: monitor/events.c */
-/* link: monitor/events_request.c */
+/* link: monitor/events_request.c monitor/events_raw.c */
 /* link: monitor/events_response.c */
 /* link: monitor/events_results.c */
 /* link: monitor/journal.c */

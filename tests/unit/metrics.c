@@ -7,7 +7,7 @@
 /* link: monitor/quick.c */
 /* link: monitor/console.c */
 /* link: monitor/events.c */
-/* link: monitor/events_request.c */
+/* link: monitor/events_request.c monitor/events_raw.c */
 /* link: monitor/events_response.c */
 /* link: monitor/events_results.c */
 /* link: monitor/live.c */
