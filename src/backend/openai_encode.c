@@ -514,6 +514,10 @@ static int finish(struct enc *e, size_t max_at)
 
 int openai_encode(struct call *c)
 {
+	static const struct str document[] = {
+		{ "type", 4 }, { "source", 6 }, { "title", 5 },
+		{ "cache_control", 13 }
+	};
 	struct enc e = { .c = c, .flags = openai_flags(c), .req = c->req,
 	    .sent = c->state };
 	size_t max_at = 0;
@@ -537,7 +541,7 @@ int openai_encode(struct call *c)
 		openai_account(&e);
 	r = finish(&e, max_at);
 	if (r == OK && c->kind == CALL_MESSAGES)
-		request_unread(c->req, " type source title cache_control ",
-		    c->a, c->notes, S("this API has no place for it"));
+		request_unread(c->req, document, COUNT(document), c->a,
+		    c->notes, S("this API has no place for it"));
 	return r;
 }

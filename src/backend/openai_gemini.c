@@ -240,8 +240,10 @@ static void put_member(struct gemini *g, struct frame *f, const char *key)
 
 static void put_format(struct gemini *g, struct frame *f, struct str type)
 {
-	static const char *const numbers[] = { "int32", "int64", "float",
-	    "double" };
+	static const struct str numbers[] = {
+		{ "int32", 5 }, { "int64", 5 }, { "float", 5 },
+		{ "double", 6 }
+	};
 	struct jstr v = json_str(get(f, S("format")));
 
 	if (jstr_eq(v, S("date-time")) || jstr_eq(v, S("enum")) ||

@@ -21,12 +21,19 @@ enum holds { HOLDS_DATA, HOLDS_SCHEMA, HOLDS_LIST, HOLDS_MAP };
 /* What the value of a keyword is made of. */
 static enum holds holds(struct jstr key, struct jv value)
 {
-	static const char *const maps[] = { "properties", "$defs",
-	    "definitions", "patternProperties", "dependentSchemas" };
-	static const char *const one[] = { "items", "additionalProperties",
-	    "not", "if", "then", "else", "contains", "propertyNames" };
-	static const char *const lists[] = { "anyOf", "oneOf", "allOf",
-	    "prefixItems", "items" };
+	static const struct str maps[] = {
+		{ "properties", 10 }, { "$defs", 5 }, { "definitions", 11 },
+		{ "patternProperties", 17 }, { "dependentSchemas", 16 }
+	};
+	static const struct str one[] = {
+		{ "items", 5 }, { "additionalProperties", 20 }, { "not", 3 },
+		{ "if", 2 }, { "then", 4 }, { "else", 4 }, { "contains", 8 },
+		{ "propertyNames", 13 }
+	};
+	static const struct str lists[] = {
+		{ "anyOf", 5 }, { "oneOf", 5 }, { "allOf", 5 },
+		{ "prefixItems", 11 }, { "items", 5 }
+	};
 
 	if (json_type(value) == JSON_ARRAY)
 		return IN(key, lists) ? HOLDS_LIST : HOLDS_DATA;
@@ -44,8 +51,10 @@ static int is_anchored(struct str s)
 /* What llama.cpp's grammar can't be made of (OA-59). */
 static int not_in_grammar(struct jstr key, struct jv value)
 {
-	static const char *const formats[] = { "date", "time", "date-time",
-	    "uuid" };
+	static const struct str formats[] = {
+		{ "date", 4 }, { "time", 4 }, { "date-time", 9 },
+		{ "uuid", 4 }
+	};
 
 	if (jstr_eq(key, S("pattern")))
 		return !is_anchored(json_str(value).raw);
@@ -61,9 +70,9 @@ static int not_at_top(struct jstr key)
 	return jstr_eq(key, S("$schema")) || jstr_eq(key, S("$id"));
 }
 
-static int names_type(struct jv node, struct str type)
+/* Whether a schema's "type" is this, or has it among others. */
+static int is_type(struct jv t, struct str type)
 {
-	struct jv t = json_get(node, S("type"));
 	struct json_iter it = json_iter(t);
 
 	if (json_is(t, type))
@@ -74,26 +83,32 @@ static int names_type(struct jv node, struct str type)
 	return 0;
 }
 
-/* OpenAI refuses the whole request for an array that doesn't say of what; to
- * JSON Schema `items: {}` says the same as none. */
-static int lacks_items(struct jv schema)
+static int names_type(struct jv node, struct str type)
 {
-	return names_type(schema, S("array")) &&
-	    !json_get(schema, S("items")).doc;
+	return is_type(json_get(node, S("type")), type);
 }
 
 struct copy {
 	struct json_iter it;
-	struct jv of;
 	enum holds holds;
 	size_t n;
+	int array, items;	/* a schema's: it is of an array; says of what */
 };
 
 static void copy_open(struct buf *b, struct copy *c, struct jv v,
     enum holds what)
 {
-	*c = (struct copy){ .it = json_iter(v), .of = v, .holds = what };
+	*c = (struct copy){ .it = json_iter(v), .holds = what };
 	buf_chr(b, what == HOLDS_LIST ? '[' : '{');
+}
+
+/* What the copy of a schema has to know of its members. */
+static void copy_note(struct copy *c)
+{
+	if (jstr_eq(c->it.key, S("type")))
+		c->array = is_type(c->it.value, S("array"));
+	else if (jstr_eq(c->it.key, S("items")))
+		c->items = 1;
 }
 
 /* The next member of the innermost value that is open. Returns what it holds
@@ -102,7 +117,8 @@ static enum holds copy_member(struct buf *b, struct copy *c, int grammar,
     int top)
 {
 	struct jv v = c->it.value;
-	enum holds what = is_object(v) ? HOLDS_SCHEMA : HOLDS_DATA;
+	enum json_type type = json_type(v);
+	enum holds what = type == JSON_OBJECT ? HOLDS_SCHEMA : HOLDS_DATA;
 
 	if (c->holds == HOLDS_LIST) {
 		if (c->n++)
@@ -113,18 +129,21 @@ static enum holds copy_member(struct buf *b, struct copy *c, int grammar,
 		    (top && not_at_top(c->it.key))))
 			return HOLDS_DATA;
 		put_key(b, &c->n, c->it.key.raw);
-		if (c->holds == HOLDS_SCHEMA)
+		if (c->holds == HOLDS_SCHEMA) {
+			copy_note(c);
 			what = holds(c->it.key, v);
+		}
 	}
-	if (top && jstr_eq(c->it.key, S("properties")) && !is_object(v)) {
+	if (top && type != JSON_OBJECT &&
+	    jstr_eq(c->it.key, S("properties")))
 		buf_put(b, S("{}"));
-		return HOLDS_DATA;
-	}
-	if (what == HOLDS_DATA) {
+	else if (type != JSON_OBJECT && type != JSON_ARRAY)
+		buf_put(b, json_raw(v));	/* no blanks in it */
+	else if (what == HOLDS_DATA)
 		json_compact(b, json_raw(v));
-		return HOLDS_DATA;
-	}
-	return what;
+	else
+		return what;
+	return HOLDS_DATA;
 }
 
 static void copy_schema(struct buf *b, struct jv schema, int grammar)
@@ -148,7 +167,10 @@ static void copy_schema(struct buf *b, struct jv schema, int grammar)
 				    what);
 			continue;
 		}
-		if (c->holds == HOLDS_SCHEMA && lacks_items(c->of)) {
+		/* OpenAI refuses the whole request for an array that doesn't
+		 * say of what; to JSON Schema `items: {}` says the same as
+		 * none. */
+		if (c->array && !c->items) {
 			put_key(b, &c->n, S("items"));
 			buf_put(b, S("{}"));
 		}
@@ -179,11 +201,16 @@ int openai_schema(struct buf *b, struct call *c, struct jv schema)
 
 static int keywords_ok(struct jv node, int top)
 {
-	static const char *const known[] = { "type", "title", "description",
-	    "properties", "required", "additionalProperties", "items", "enum",
-	    "const", "anyOf", "$ref", "$defs", "definitions", "pattern",
-	    "format", "multipleOf", "minimum", "maximum", "exclusiveMinimum",
-	    "exclusiveMaximum", "minItems", "maxItems" };
+	static const struct str known[] = {
+		{ "type", 4 }, { "title", 5 }, { "description", 11 },
+		{ "properties", 10 }, { "required", 8 },
+		{ "additionalProperties", 20 }, { "items", 5 }, { "enum", 4 },
+		{ "const", 5 }, { "anyOf", 5 }, { "$ref", 4 }, { "$defs", 5 },
+		{ "definitions", 11 }, { "pattern", 7 }, { "format", 6 },
+		{ "multipleOf", 10 }, { "minimum", 7 }, { "maximum", 7 },
+		{ "exclusiveMinimum", 16 }, { "exclusiveMaximum", 16 },
+		{ "minItems", 8 }, { "maxItems", 8 }
+	};
 	struct json_iter it = json_iter(node);
 
 	while (json_next(&it))

@@ -13,12 +13,12 @@ static inline int is_object(struct jv v)
 	return json_type(v) == JSON_OBJECT;
 }
 
-static inline int key_in(struct jstr key, const char *const *list, size_t n)
+static inline int key_in(struct jstr key, const struct str *list, size_t n)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (jstr_eq(key, str_of(list[i])))
+		if (jstr_eq(key, list[i]))
 			return 1;
 	return 0;
 }

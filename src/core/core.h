@@ -201,10 +201,9 @@ int request_parse(struct request *r, const struct json *doc, int count,
 /* For backends that translate: a note (dropped, why) for each member inside
  * messages, blocks, tools and the like that none of them reads, such as
  * "tools.allowed_callers". document: the members of a document that this one
- * carries, a blank around each. Names of notes are kept in *a, which must not
- * have an open buffer. */
-void request_unread(const struct request *r, const char *document,
-    struct arena *a, struct notes *notes, struct str why);
+ * carries. Names of notes are kept in *a, which must not have an open buffer. */
+void request_unread(const struct request *r, const struct str *document,
+    size_t ndocument, struct arena *a, struct notes *notes, struct str why);
 
 /* ---- the answer ------------------------------------------------------- */
 

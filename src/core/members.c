@@ -9,11 +9,19 @@
 
 enum { MEMBER_SHOWN = 48 };	/* bytes of a name, for people */
 
+/* Names of members that are read. */
+struct names {
+	const struct str *v;
+	size_t n;
+};
+
+#define NAMES(list) ((struct names){ (list), COUNT(list) })
+
 struct tell {
 	struct arena *a;
 	struct notes *notes;
 	struct str why;
-	const char *document;	/* members of a document that are carried */
+	struct names document;	/* members of a document that are carried */
 };
 
 static int is_said(const struct tell *t, struct str where, struct jstr key)
@@ -38,27 +46,28 @@ static int says_nothing(struct jv v)
 	    (json_type(v) == JSON_ARRAY && json_count(v) == 0);
 }
 
-/* A note for each member of v that isn't among those that were read; known:
- * their names, a blank before and after each. */
-static void tell_members(const struct tell *t, struct jv v, const char *known,
+static int is_among(struct jstr key, struct names names)
+{
+	size_t i;
+
+	for (i = 0; i < names.n; i++)
+		if (jstr_eq(key, names.v[i]))
+			return 1;
+	return 0;
+}
+
+/* A note for each member of v that isn't among those that were read. */
+static void tell_members(const struct tell *t, struct jv v, struct names read,
     struct str where)
 {
-	struct str names = str_of(known), rest, name;
 	struct json_iter it = json_iter(v);
+	struct str name;
 	struct buf b;
-	size_t at;
 
-	if (json_type(v) != JSON_OBJECT)
+	if (!it.object)
 		return;
 	while (json_next(&it)) {
-		rest = names;
-		while ((at = str_find(rest, it.key.raw)) < rest.n) {
-			if (at && rest.p[at - 1] == ' ' &&
-			    rest.p[at + it.key.raw.n] == ' ')
-				break;
-			rest = str_from(rest, at + 1);
-		}
-		if (at < rest.n || says_nothing(it.value) ||
+		if (is_among(it.key, read) || says_nothing(it.value) ||
 		    is_said(t, where, it.key))
 			continue;
 		b = buf_open(t->a);
@@ -72,38 +81,60 @@ static void tell_members(const struct tell *t, struct jv v, const char *known,
 }
 
 /* What blocks of these types have; the others are told of as a whole. */
-static const char *members_of(const struct tell *t, enum block_type type)
+static struct names members_of(const struct tell *t, enum block_type type)
 {
+	static const struct str text[] = {
+		{ "type", 4 }, { "text", 4 }, { "cache_control", 13 }
+	}, image[] = {
+		{ "type", 4 }, { "source", 6 }, { "cache_control", 13 }
+	}, search_result[] = {
+		{ "type", 4 }, { "source", 6 }, { "title", 5 },
+		{ "content", 7 }, { "cache_control", 13 }
+	}, thinking[] = {
+		{ "type", 4 }, { "thinking", 8 }, { "signature", 9 }
+	}, tool_use[] = {
+		{ "type", 4 }, { "id", 2 }, { "name", 4 }, { "input", 5 },
+		{ "cache_control", 13 }
+	}, tool_result[] = {
+		{ "type", 4 }, { "tool_use_id", 11 }, { "content", 7 },
+		{ "is_error", 8 }, { "cache_control", 13 }
+	};
+
 	switch (type) {
 	case B_TEXT:
-		return " type text cache_control ";
+		return NAMES(text);
 	case B_IMAGE:
-		return " type source cache_control ";
+		return NAMES(image);
 	case B_DOCUMENT:
 		return t->document;
 	case B_SEARCH_RESULT:
-		return " type source title content cache_control ";
+		return NAMES(search_result);
 	case B_THINKING:
-		return " type thinking signature ";
+		return NAMES(thinking);
 	case B_TOOL_USE:
-		return " type id name input cache_control ";
+		return NAMES(tool_use);
 	case B_TOOL_RESULT:
-		return " type tool_use_id content is_error cache_control ";
+		return NAMES(tool_result);
 	default:
-		return NULL;
+		return (struct names){ NULL, 0 };
 	}
 }
 
-static void tell_block(const struct tell *t, const struct block *b, struct str where)
+static void tell_block(const struct tell *t, const struct block *b,
+    struct str where)
 {
-	const char *known = members_of(t, b->type);
+	static const struct str source[] = {
+		{ "type", 4 }, { "media_type", 10 }, { "data", 4 },
+		{ "url", 3 }, { "file_id", 7 }, { "content", 7 }
+	};
+	struct names read = members_of(t, b->type);
 
-	if (!known)
+	if (!read.v)
 		return;
-	tell_members(t, b->json, known, where);
+	tell_members(t, b->json, read, where);
 	if (b->type == B_IMAGE || b->type == B_DOCUMENT)
-		tell_members(t, json_get(b->json, S("source")),
-		    " type media_type data url file_id content ", S("source"));
+		tell_members(t, json_get(b->json, S("source")), NAMES(source),
+		    S("source"));
 }
 
 static void tell_blocks(const struct tell *t, const struct block *b, size_t n,
@@ -118,29 +149,45 @@ static void tell_blocks(const struct tell *t, const struct block *b, size_t n,
 	}
 }
 
-void request_unread(const struct request *r, const char *document,
-    struct arena *a, struct notes *notes, struct str why)
+void request_unread(const struct request *r, const struct str *document,
+    size_t ndocument, struct arena *a, struct notes *notes, struct str why)
 {
-	const struct tell tell = { a, notes, why, document }, *t = &tell;
+	static const struct str choice[] = {
+		{ "type", 4 }, { "name", 4 }, { "disable_parallel_tool_use", 25 }
+	}, thinking[] = {
+		{ "type", 4 }, { "budget_tokens", 13 }, { "display", 7 }
+	}, metadata[] = {
+		{ "user_id", 7 }
+	}, config[] = {
+		{ "effort", 6 }, { "format", 6 }
+	}, tool[] = {
+		{ "type", 4 }, { "name", 4 }, { "description", 11 },
+		{ "input_schema", 12 }, { "strict", 6 }, { "defer_loading", 13 },
+		{ "cache_control", 13 }
+	}, message[] = {
+		{ "role", 4 }, { "content", 7 }, { "clear_at", 8 },
+		{ "output_config", 13 }
+	};
+	const struct tell tell = { a, notes, why, { document, ndocument } },
+	    *t = &tell;
 	size_t i;
 
-	tell_members(t, json_get(r->json, S("tool_choice")),
-	    " type name disable_parallel_tool_use ", S("tool_choice"));
-	tell_members(t, json_get(r->json, S("thinking")),
-	    " type budget_tokens display ", S("thinking"));
-	tell_members(t, json_get(r->json, S("metadata")), " user_id ",
+	tell_members(t, json_get(r->json, S("tool_choice")), NAMES(choice),
+	    S("tool_choice"));
+	tell_members(t, json_get(r->json, S("thinking")), NAMES(thinking),
+	    S("thinking"));
+	tell_members(t, json_get(r->json, S("metadata")), NAMES(metadata),
 	    S("metadata"));
-	tell_members(t, json_get(r->json, S("output_config")),
-	    " effort format ", S("output_config"));
+	tell_members(t, json_get(r->json, S("output_config")), NAMES(config),
+	    S("output_config"));
 	tell_blocks(t, r->system, r->nsystem, S("system"));
 	for (i = 0; i < r->ntools; i++)
 		if (r->tools[i].kind == TOOL_CLIENT)
-			tell_members(t, r->tools[i].json, " type name "
-			    "description input_schema strict defer_loading "
-			    "cache_control ", S("tools"));
+			tell_members(t, r->tools[i].json, NAMES(tool),
+			    S("tools"));
 	for (i = 0; i < r->nmessages; i++) {
-		tell_members(t, r->messages[i].json,
-		    " role content clear_at output_config ", S("messages"));
+		tell_members(t, r->messages[i].json, NAMES(message),
+		    S("messages"));
 		tell_blocks(t, r->messages[i].blocks, r->messages[i].n,
 		    S("content"));
 	}
