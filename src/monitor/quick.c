@@ -15,6 +15,7 @@
 enum {
 	BLOCK = QUICK_KEYS * 4,	/* bytes of one sum */
 	CLEAN = 1,
+	WAYS = 4,		/* places that a sum may have, side by side */
 	PLACES = 1 << 14	/* names remembered: some twenty long sessions */
 };
 
@@ -82,27 +83,47 @@ static int is_of(const struct seen *s, uint64_t sum)
 	return (s->sum ^ sum) <= CLEAN && sum > CLEAN;
 }
 
+static struct seen *places(const struct quick *q, uint64_t sum)
+{
+	return &q->seen[(sum >> 1 & (PLACES / WAYS - 1)) * WAYS];
+}
+
+static struct seen *find(const struct quick *q, uint64_t sum)
+{
+	struct seen *s = places(q, sum);
+	size_t i;
+
+	for (i = 0; i < WAYS; i++)
+		if (is_of(&s[i], sum))
+			return &s[i];
+	return NULL;
+}
+
+/* A new one takes the place of the oldest. */
 struct sha16 *quick_name(struct quick *q, uint64_t sum, int *known)
 {
-	struct seen *s = &q->seen[sum & (PLACES - 1)];
+	struct seen *s = find(q, sum);
 
-	*known = is_of(s, sum);
-	if (!*known)
+	*known = s != NULL;
+	if (!s) {
+		s = places(q, sum);
+		memmove(s + 1, s, (WAYS - 1) * sizeof *s);
 		s->sum = sum & ~(uint64_t)CLEAN;
+	}
 	return &s->name;
 }
 
 int quick_clean(const struct quick *q, uint64_t sum)
 {
-	const struct seen *s = &q->seen[sum & (PLACES - 1)];
+	const struct seen *s = find(q, sum);
 
-	return is_of(s, sum) && s->sum & CLEAN;
+	return s && s->sum & CLEAN;
 }
 
 void quick_set_clean(struct quick *q, uint64_t sum)
 {
-	struct seen *s = &q->seen[sum & (PLACES - 1)];
+	struct seen *s = find(q, sum);
 
-	if (is_of(s, sum))
+	if (s)
 		s->sum |= CLEAN;
 }

@@ -400,6 +400,7 @@ static void lone_token(jsmntok_t *t, struct str text)
 	struct str s = str_trim(text);
 
 	t->type = JSMN_PRIMITIVE;
+	t->size = 0;
 	t->start = (int)(s.p - text.p);
 	t->end = t->start + (int)s.n;
 	t->parent = 1;
@@ -413,6 +414,18 @@ static struct span *spans_top(const struct arena *a)
 	if (arena_room(a) < off)
 		return NULL;
 	return (struct span *)(void *)(a->end - off);
+}
+
+/* Not zeroed: all of each is written. */
+static jsmntok_t *tokens(struct arena *a, size_t n)
+{
+	size_t pad = (size_t)(-(uintptr_t)a->cur & 15);
+	char *p;
+
+	if (n > (SIZE_MAX - pad) / sizeof(jsmntok_t))
+		return NULL;
+	p = arena_bytes(a, pad + n * sizeof(jsmntok_t));
+	return p ? (jsmntok_t *)(void *)(p + pad) : NULL;
 }
 
 static int parse(struct json *doc, struct str text, struct arena *a,
@@ -434,13 +447,13 @@ static int parse(struct json *doc, struct str text, struct arena *a,
 	nspans = top ? (size_t)(top - c->spans) : 0;
 	if (nspans) {
 		lower.end = (char *)c->spans;
-		toks = arena_array(&lower, c->ntok, sizeof *toks);
+		toks = tokens(&lower, c->ntok);
 	}
 	if (!toks) {
 		/* No notes, or they are in the way: jsmn reads it all. */
 		nspans = 0;
 		lower = *a;
-		toks = arena_array(&lower, c->ntok, sizeof *toks);
+		toks = tokens(&lower, c->ntok);
 	}
 	if (!toks) {
 		fail_as(c, E_FULL, c->start, "no memory for the tokens");

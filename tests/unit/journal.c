@@ -372,10 +372,20 @@ static void test_quick(void)
 	*quick_name(&j->quick, 7, &known) = (struct sha16){ { 1 } };
 	T(!known, "a sum not seen");
 	T(quick_name(&j->quick, 7, &known)->b[0] == 1 && known, "seen");
-	(void)quick_name(&j->quick, 7 + (1 << 14), &known);
-	T(!known, "its place taken by another");
+	T(!quick_clean(&j->quick, 7), "nobody looked");
+	quick_set_clean(&j->quick, 7);
+	/* Four sums of which only the upper bits differ find room. */
+	for (i = 1; i < 4; i++) {
+		(void)quick_name(&j->quick, 7 + ((uint64_t)i << 32), &known);
+		T(!known, "another");
+	}
+	T(quick_name(&j->quick, 7, &known)->b[0] == 1 && known &&
+	    quick_clean(&j->quick, 7), "the first is there still, and clean");
+	T(!quick_clean(&j->quick, 7 + ((uint64_t)1 << 32)), "not another");
+	(void)quick_name(&j->quick, 7 + ((uint64_t)4 << 32), &known);
+	T(!quick_clean(&j->quick, 7), "the fifth makes it forget the first");
 	(void)quick_name(&j->quick, 7, &known);
-	T(!known, "which makes it forget the first");
+	T(!known && !quick_clean(&j->quick, 7), "which begins anew");
 }
 
 int main(void)
