@@ -2,8 +2,9 @@
  *
  * Speed matters, as whole requests pass through. Every key is a long run of
  * the bytes that words are made of, so skip() looks, at 64 bytes in one go, only
- * where such runs begin; at the end of a piece it is a table look-up a byte. step() takes as much as it can decide; what it leaves
- * is the beginning of something, held until more has come.
+ * where such runs begin; for the last few bytes of a piece it is a table look-up
+ * a byte. step() takes as much as it can decide; what it leaves is the beginning
+ * of something, held until more has come.
  *
  * Escapes of JSON are read as blanks, so that "\nsk-..." is the beginning of
  * a word although an n stands before it.
@@ -558,9 +559,9 @@ static size_t scheme(const char *p, size_t at)
 
 /* Whether a key may begin at p[at], where a long run does, or in it, where a
  * known value may. Behind an escape it begins later; a scheme stands before
- * it. */
-static int is_hot(const struct redact_set *set, const char *p, size_t at,
-    int begins_here)
+ * it. n: bytes at p. */
+static int is_hot(const struct redact_set *set, const char *p, size_t n,
+    size_t at, int begins_here)
 {
 	if (has_pair(set->known, p + at))
 		return 1;
@@ -571,7 +572,7 @@ static int is_hot(const struct redact_set *set, const char *p, size_t at,
 	if (at == 0)
 		return 0;
 	if (p[at - 1] == '\\')
-		return has_pair(set->start, p + at + 1) ||
+		return n - at < 7 || has_pair(set->start, p + at + 1) ||
 		    has_pair(set->start, p + at + 5);
 	return p[at - 1] == ' ' && scheme(p, at) < at;
 }
@@ -599,37 +600,51 @@ static int goes_on(const struct redact_set *set, char c)
 	return (set->byte[(unsigned char)c] & (WORD | BREAK)) == WORD;
 }
 
+/* Fewer bytes than a block: as if blanks followed. */
+static void look_short(const struct redact_set *set, const char *p, size_t n,
+    struct look *l)
+{
+	char block[BLOCK] = { 0 };
+
+	memcpy(block, p, n);
+	look(set, block, l);
+}
+
 /* Passes over bytes at which no key begins: one is a long run of bytes of
  * words, and only where such a run begins need two bytes of it be looked at.
  * The last bytes are left, as a run may go on. */
 static size_t skip(struct redact *r, const char *p, size_t n)
 {
 	const struct redact_set *set = r->set;
-	size_t run = set->run, at = 0, q;
+	size_t run = set->run, at = 0, step, q;
 	unsigned first = r->word;
 	uint64_t hot, begin;
 	struct look l;
 
 	if (run == 0)
 		return 0;
-	for (; n - at >= BLOCK; at += BLOCK - run + 1) {
-		look(set, p + at, &l);
+	for (; n - at >= run; at += step) {
+		step = (n - at < BLOCK ? n - at : BLOCK) - run + 1;
+		if (n - at < BLOCK)
+			look_short(set, p + at, n - at, &l);
+		else
+			look(set, p + at, &l);
 		hot = rows(l.word, run);
 		if (set->odd)		/* it needs no run, only two bytes */
-			l.known &= ~(uint64_t)0 >> (run - 1);
+			l.known &= ~(uint64_t)0 >> (BLOCK - step);
 		else
 			l.known &= hot;
 		l.word &= ~l.brk;
 		begin = hot & ~(l.word << 1 | r->word);
 		for (hot = begin | l.known; hot; hot &= hot - 1) {
 			q = lowest(hot);
-			if (!is_hot(set, p, at + q, begin >> q & 1))
+			if (!is_hot(set, p, n, at + q, begin >> q & 1))
 				continue;
 			if (q > 0)
 				r->word = l.word >> (q - 1) & 1;
 			return look_back(r, p, at + q, first);
 		}
-		r->word = l.word >> (BLOCK - run) & 1;
+		r->word = l.word >> (step - 1) & 1;
 	}
 	/* "Bear" of a scheme whose token isn't here whole. */
 	for (q = at; q > 0 && at - q < 7 && goes_on(set, p[q - 1]); q--)
@@ -762,10 +777,36 @@ void redact_end(struct redact *r, struct buf *out)
 	r->word = 0;
 }
 
+/* Whether no key can be in a text that is all there is: most fields of heads. */
+static int is_plain(const struct redact_set *set, struct str s)
+{
+	struct look l;
+	uint64_t hot, begin;
+	size_t q;
+
+	if (s.n == 0)
+		return 1;
+	if (set->odd || set->run == 0 || s.n > BLOCK)
+		return 0;
+	look_short(set, s.p, s.n, &l);
+	hot = rows(l.word, set->run);
+	begin = hot & ~((l.word & ~l.brk) << 1);
+	for (hot = begin | (l.known & hot); hot; hot &= hot - 1) {
+		q = lowest(hot);
+		if (is_hot(set, s.p, s.n, q, begin >> q & 1))
+			return 0;
+	}
+	return 1;
+}
+
 void redact_text(struct redact_set *set, struct buf *out, struct str in)
 {
 	struct redact r;
 
+	if (is_plain(set, in)) {
+		buf_put(out, in);
+		return;
+	}
 	redact_begin(&r, set);
 	r.nheld = 0;
 	redact_put(&r, out, in);
