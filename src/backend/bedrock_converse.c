@@ -652,10 +652,6 @@ static int64_t estimate(const struct enc *e)
 
 int bedrock_converse(struct call *c, struct bedrock *st)
 {
-	static const struct str document[] = {
-		{ "type", 4 }, { "source", 6 }, { "title", 5 },
-		{ "context", 7 }, { "citations", 9 }, { "cache_control", 13 }
-	};
 	const struct bedrock_facts *facts = c->up->facts;
 	enum bedrock_family family = st->model.family;
 	struct enc e = { .c = c, .st = st, .req = c->req, .opt = &facts->opt,
@@ -678,8 +674,9 @@ int bedrock_converse(struct call *c, struct bedrock *st)
 	c->nbody = 1;
 	c->estimate = estimate(&e);
 	if (c->kind == CALL_MESSAGES)
-		request_unread(c->req, document, COUNT(document), c->a,
-		    c->notes, S("Converse has no place for it"));
+		request_unread(c->req, MEMBER(M_SOURCE) | MEMBER(M_TITLE) |
+		    MEMBER(M_CONTEXT) | MEMBER(M_CITATIONS), c->a, c->notes,
+		    S("Converse has no place for it"));
 	return c->kind == CALL_MESSAGES && c->req->max_tokens == 0 ?
 	    bedrock_empty(c) : OK;
 }

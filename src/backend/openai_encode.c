@@ -514,10 +514,6 @@ static int finish(struct enc *e, size_t max_at)
 
 int openai_encode(struct call *c)
 {
-	static const struct str document[] = {
-		{ "type", 4 }, { "source", 6 }, { "title", 5 },
-		{ "cache_control", 13 }
-	};
 	struct enc e = { .c = c, .flags = openai_flags(c), .req = c->req,
 	    .sent = c->state };
 	size_t max_at = 0;
@@ -541,7 +537,7 @@ int openai_encode(struct call *c)
 		openai_account(&e);
 	r = finish(&e, max_at);
 	if (r == OK && c->kind == CALL_MESSAGES)
-		request_unread(c->req, document, COUNT(document), c->a,
+		request_unread(c->req, MEMBER(M_SOURCE) | MEMBER(M_TITLE), c->a,
 		    c->notes, S("this API has no place for it"));
 	return r;
 }

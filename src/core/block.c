@@ -70,23 +70,26 @@ int parse_given(struct jv v)
 	return json_type(v) != JSON_ABSENT && json_type(v) != JSON_NULL;
 }
 
-/* Puts the members called names[i] into out[i]; the last of a name wins. */
-void parse_members(struct jv object, const struct str *names, struct jv *out,
-    size_t n)
+uint32_t parse_members(struct jv object, const struct str *names,
+    struct jv *out, size_t n)
 {
 	struct json_iter it = json_iter(object);
+	uint32_t found = 0;
 	size_t i;
 
 	for (i = 0; i < n; i++)
 		out[i] = (struct jv){ NULL, 0 };
 	if (!it.object)
-		return;
-	while (json_next(&it))
+		return 0;
+	while (json_next(&it)) {
 		for (i = 0; i < n; i++)
 			if (jstr_eq(it.key, names[i])) {
 				out[i] = it.value;
 				break;
 			}
+		found |= (uint32_t)1 << i;
+	}
+	return found;
 }
 
 /* White space alone, which the real API refuses (AN-11). */
@@ -116,18 +119,13 @@ enum cache_mark parse_cache_mark(struct jv v)
 
 /* ---- blocks ---- */
 
-enum {
-	M_TYPE, M_TEXT, M_SOURCE, M_TITLE, M_CONTEXT, M_CONTENT, M_ID, M_NAME,
-	M_INPUT, M_TOOL_USE_ID, M_IS_ERROR, M_THINKING, M_SIGNATURE, M_DATA,
-	M_TOOL_NAME, M_FILE_ID, M_CACHE, BLOCK_MEMBERS
-};
-
-static const struct str block_members[BLOCK_MEMBERS] = {
+const struct str block_members[BLOCK_MEMBERS] = {
 	{ "type", 4 }, { "text", 4 }, { "source", 6 }, { "title", 5 },
 	{ "context", 7 }, { "content", 7 }, { "id", 2 }, { "name", 4 },
 	{ "input", 5 }, { "tool_use_id", 11 }, { "is_error", 8 },
 	{ "thinking", 8 }, { "signature", 9 }, { "data", 4 },
-	{ "tool_name", 9 }, { "file_id", 7 }, { "cache_control", 13 }
+	{ "tool_name", 9 }, { "file_id", 7 }, { "cache_control", 13 },
+	{ "citations", 9 }
 };
 
 static enum block_type block_type(struct jstr type)
@@ -271,7 +269,7 @@ static int read_block(struct parser *p, struct jv v, struct block *b,
 	*content = (struct jv){ NULL, 0 };
 	if (json_type(v) != JSON_OBJECT)
 		return parse_refuse(p, S(""), WANT("an object"));
-	parse_members(v, block_members, m, BLOCK_MEMBERS);
+	b->members = parse_members(v, block_members, m, BLOCK_MEMBERS);
 	r = take_name(p, m, M_TYPE, &type);
 	if (r != OK)
 		return r;

@@ -103,8 +103,21 @@ enum source_kind {
 
 enum cache_mark { CACHE_NONE, CACHE_5M, CACHE_1H };
 
+/* Members that a block may have; block.c reads them, whatever the type. */
+enum block_member {
+	M_TYPE, M_TEXT, M_SOURCE, M_TITLE, M_CONTEXT, M_CONTENT, M_ID, M_NAME,
+	M_INPUT, M_TOOL_USE_ID, M_IS_ERROR, M_THINKING, M_SIGNATURE, M_DATA,
+	M_TOOL_NAME, M_FILE_ID, M_CACHE, M_CITATIONS, BLOCK_MEMBERS
+};
+extern const struct str block_members[BLOCK_MEMBERS];
+
+/* One of them in a set; the set of a block has BLOCK_MEMBERS in it when there is
+ * a member of any other name. */
+#define MEMBER(m) ((uint32_t)1 << (m))
+
 struct block {
 	enum block_type type;
+	uint32_t members;		/* the set of those it has */
 	enum source_kind source;	/* image, document */
 	enum cache_mark cache;
 	int is_error;			/* tool_result */
@@ -200,10 +213,11 @@ int request_parse(struct request *r, const struct json *doc, int count,
 
 /* For backends that translate: a note (dropped, why) for each member inside
  * messages, blocks, tools and the like that none of them reads, such as
- * "tools.allowed_callers". document: the members of a document that this one
- * carries. Names of notes are kept in *a, which must not have an open buffer. */
-void request_unread(const struct request *r, const struct str *document,
-    size_t ndocument, struct arena *a, struct notes *notes, struct str why);
+ * "tools.allowed_callers". document: the set of a document's members that this
+ * one carries. Names of notes are kept in *a, which must not have an open
+ * buffer. */
+void request_unread(const struct request *r, uint32_t document,
+    struct arena *a, struct notes *notes, struct str why);
 
 /* ---- the answer ------------------------------------------------------- */
 

@@ -9,19 +9,11 @@
 
 enum { MEMBER_SHOWN = 48 };	/* bytes of a name, for people */
 
-/* Names of members that are read. */
-struct names {
-	const struct str *v;
-	size_t n;
-};
-
-#define NAMES(list) ((struct names){ (list), COUNT(list) })
-
 struct tell {
 	struct arena *a;
 	struct notes *notes;
 	struct str why;
-	struct names document;	/* members of a document that are carried */
+	uint32_t document;	/* members of a document that are carried */
 };
 
 static int is_said(const struct tell *t, struct str where, struct jstr key)
@@ -46,19 +38,21 @@ static int says_nothing(struct jv v)
 	    (json_type(v) == JSON_ARRAY && json_count(v) == 0);
 }
 
-static int is_among(struct jstr key, struct names names)
+static int is_among(struct jstr key, const struct str *names, size_t n,
+    uint32_t set)
 {
 	size_t i;
 
-	for (i = 0; i < names.n; i++)
-		if (jstr_eq(key, names.v[i]))
+	for (i = 0; i < n; i++)
+		if (set >> i & 1 && jstr_eq(key, names[i]))
 			return 1;
 	return 0;
 }
 
-/* A note for each member of v that isn't among those that were read. */
-static void tell_members(const struct tell *t, struct jv v, struct names read,
-    struct str where)
+/* A note for each member of v that isn't among the n names, of which those in
+ * the set were read. */
+static void tell_members(const struct tell *t, struct jv v,
+    const struct str *names, size_t n, uint32_t set, struct str where)
 {
 	struct json_iter it = json_iter(v);
 	struct str name;
@@ -67,8 +61,8 @@ static void tell_members(const struct tell *t, struct jv v, struct names read,
 	if (!it.object)
 		return;
 	while (json_next(&it)) {
-		if (is_among(it.key, read) || says_nothing(it.value) ||
-		    is_said(t, where, it.key))
+		if (is_among(it.key, names, n, set) ||
+		    says_nothing(it.value) || is_said(t, where, it.key))
 			continue;
 		b = buf_open(t->a);
 		buf_put(&b, where);
@@ -80,43 +74,35 @@ static void tell_members(const struct tell *t, struct jv v, struct names read,
 	}
 }
 
-/* What blocks of these types have; the others are told of as a whole. */
-static struct names members_of(const struct tell *t, enum block_type type)
+/* names: an array of all that were read. */
+#define TELL(t, v, names, where) \
+	tell_members((t), (v), (names), COUNT(names), ~(uint32_t)0, (where))
+
+/* What is read of blocks of these types; the others are told of as a whole. */
+static uint32_t read_of(const struct tell *t, enum block_type type)
 {
-	static const struct str text[] = {
-		{ "type", 4 }, { "text", 4 }, { "cache_control", 13 }
-	}, image[] = {
-		{ "type", 4 }, { "source", 6 }, { "cache_control", 13 }
-	}, search_result[] = {
-		{ "type", 4 }, { "source", 6 }, { "title", 5 },
-		{ "content", 7 }, { "cache_control", 13 }
-	}, thinking[] = {
-		{ "type", 4 }, { "thinking", 8 }, { "signature", 9 }
-	}, tool_use[] = {
-		{ "type", 4 }, { "id", 2 }, { "name", 4 }, { "input", 5 },
-		{ "cache_control", 13 }
-	}, tool_result[] = {
-		{ "type", 4 }, { "tool_use_id", 11 }, { "content", 7 },
-		{ "is_error", 8 }, { "cache_control", 13 }
-	};
+	const uint32_t all = MEMBER(M_TYPE) | MEMBER(M_CACHE);
 
 	switch (type) {
 	case B_TEXT:
-		return NAMES(text);
+		return all | MEMBER(M_TEXT);
 	case B_IMAGE:
-		return NAMES(image);
+		return all | MEMBER(M_SOURCE);
 	case B_DOCUMENT:
-		return t->document;
+		return all | t->document;
 	case B_SEARCH_RESULT:
-		return NAMES(search_result);
+		return all | MEMBER(M_SOURCE) | MEMBER(M_TITLE) |
+		    MEMBER(M_CONTENT);
 	case B_THINKING:
-		return NAMES(thinking);
+		return MEMBER(M_TYPE) | MEMBER(M_THINKING) |
+		    MEMBER(M_SIGNATURE);
 	case B_TOOL_USE:
-		return NAMES(tool_use);
+		return all | MEMBER(M_ID) | MEMBER(M_NAME) | MEMBER(M_INPUT);
 	case B_TOOL_RESULT:
-		return NAMES(tool_result);
+		return all | MEMBER(M_TOOL_USE_ID) | MEMBER(M_CONTENT) |
+		    MEMBER(M_IS_ERROR);
 	default:
-		return (struct names){ NULL, 0 };
+		return ~(uint32_t)0;
 	}
 }
 
@@ -127,14 +113,13 @@ static void tell_block(const struct tell *t, const struct block *b,
 		{ "type", 4 }, { "media_type", 10 }, { "data", 4 },
 		{ "url", 3 }, { "file_id", 7 }, { "content", 7 }
 	};
-	struct names read = members_of(t, b->type);
+	uint32_t read = read_of(t, b->type);
 
-	if (!read.v)
-		return;
-	tell_members(t, b->json, read, where);
+	if (b->members & ~read)
+		tell_members(t, b->json, block_members, BLOCK_MEMBERS, read,
+		    where);
 	if (b->type == B_IMAGE || b->type == B_DOCUMENT)
-		tell_members(t, json_get(b->json, S("source")), NAMES(source),
-		    S("source"));
+		TELL(t, json_get(b->json, S("source")), source, S("source"));
 }
 
 static void tell_blocks(const struct tell *t, const struct block *b, size_t n,
@@ -149,8 +134,8 @@ static void tell_blocks(const struct tell *t, const struct block *b, size_t n,
 	}
 }
 
-void request_unread(const struct request *r, const struct str *document,
-    size_t ndocument, struct arena *a, struct notes *notes, struct str why)
+void request_unread(const struct request *r, uint32_t document,
+    struct arena *a, struct notes *notes, struct str why)
 {
 	static const struct str choice[] = {
 		{ "type", 4 }, { "name", 4 }, { "disable_parallel_tool_use", 25 }
@@ -168,26 +153,20 @@ void request_unread(const struct request *r, const struct str *document,
 		{ "role", 4 }, { "content", 7 }, { "clear_at", 8 },
 		{ "output_config", 13 }
 	};
-	const struct tell tell = { a, notes, why, { document, ndocument } },
-	    *t = &tell;
+	const struct tell tell = { a, notes, why, document }, *t = &tell;
 	size_t i;
 
-	tell_members(t, json_get(r->json, S("tool_choice")), NAMES(choice),
-	    S("tool_choice"));
-	tell_members(t, json_get(r->json, S("thinking")), NAMES(thinking),
-	    S("thinking"));
-	tell_members(t, json_get(r->json, S("metadata")), NAMES(metadata),
-	    S("metadata"));
-	tell_members(t, json_get(r->json, S("output_config")), NAMES(config),
+	TELL(t, json_get(r->json, S("tool_choice")), choice, S("tool_choice"));
+	TELL(t, json_get(r->json, S("thinking")), thinking, S("thinking"));
+	TELL(t, json_get(r->json, S("metadata")), metadata, S("metadata"));
+	TELL(t, json_get(r->json, S("output_config")), config,
 	    S("output_config"));
 	tell_blocks(t, r->system, r->nsystem, S("system"));
 	for (i = 0; i < r->ntools; i++)
 		if (r->tools[i].kind == TOOL_CLIENT)
-			tell_members(t, r->tools[i].json, NAMES(tool),
-			    S("tools"));
+			TELL(t, r->tools[i].json, tool, S("tools"));
 	for (i = 0; i < r->nmessages; i++) {
-		tell_members(t, r->messages[i].json, NAMES(message),
-		    S("messages"));
+		TELL(t, r->messages[i].json, message, S("messages"));
 		tell_blocks(t, r->messages[i].blocks, r->messages[i].n,
 		    S("content"));
 	}

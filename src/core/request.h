@@ -35,9 +35,10 @@ int parse_refuse_type(struct parser *p, struct str key, struct jv v,
 
 /* Absent and null are the same to every optional member. */
 int parse_given(struct jv v);
-/* Puts the members called names[i] into out[i]; the last of a name wins. */
-void parse_members(struct jv object, const struct str *names, struct jv *out,
-    size_t n);
+/* Puts the members called names[i] into out[i]; the last of a name wins. n is
+ * 31 at most. Returns the set of names found, with n in it for any other. */
+uint32_t parse_members(struct jv object, const struct str *names,
+    struct jv *out, size_t n);
 /* White space alone, which the real API refuses (AN-11). */
 int parse_is_blank(struct jstr s);
 enum cache_mark parse_cache_mark(struct jv v);
