@@ -40,7 +40,7 @@ static int have_slot(const struct proxy *p)
 static int is_greedy(const struct proxy *p, const struct sock_addr *peer)
 {
 	static const unsigned char zeros[8];
-	size_t i, n = 4, held = 0;
+	size_t i, n = 4, held = 0, most = p->config->per_client;
 
 	if (sock_addr_is_loopback(peer))
 		return 0;
@@ -51,24 +51,30 @@ static int is_greedy(const struct proxy *p, const struct sock_addr *peer)
 		held += p->clients[i].state != CLIENT_FREE &&
 		    p->clients[i].peer.family == peer->family &&
 		    memcmp(p->clients[i].peer.ip, peer->ip, n) == 0;
-	return held >= p->config->per_client;
+	/* There may be fewer slots than were asked for. */
+	return held >= (most < p->n ? most : (p->n * 3 + 3) / 4);
 }
 
 static void turn_away(struct proxy *p, int fd)
 {
-	static const char body[] = "{\"type\":\"error\",\"error\":{\"type\":"
-	    "\"rate_limit_error\",\"message\":\"this address holds as many "
-	    "connections as one may (CLIENT_CONNECTIONS)\"}}";
-	char text[400];
+	char text[512], content[256], id_room[ID_MAX];
+	struct str id = id_new(&p->ids, S("req_"), id_room);
 	struct buf b = buf_on(text, sizeof text);
+	struct buf body = buf_on(content, sizeof content);
 	enum sock_reason why;
+	struct fault f;
 
+	FAULT(&f, 429, S("this address holds as many connections as one may "
+	    "(CLIENT_CONNECTIONS)"));
+	fault_write(&body, &f, id);
 	buf_put(&b, S("HTTP/1.1 429 Too Many Requests\r\ncontent-type: "
 	    "application/json\r\nretry-after: 5\r\nconnection: close\r\n"
-	    "content-length: "));
-	buf_int(&b, (int64_t)sizeof body - 1);
+	    "request-id: "));
+	buf_put(&b, id);
+	buf_put(&b, S("\r\ncontent-length: "));
+	buf_int(&b, (int64_t)body.n);
 	buf_put(&b, S("\r\n\r\n"));
-	buf_put(&b, str_of(body));
+	buf_put(&b, buf_str(&body));
 	(void)sock_write(fd, buf_str(&b), &why);
 	sock_close(fd);
 	if (p->turned_away == 0 || p->turned_away <= p->now - SAY_AGAIN) {

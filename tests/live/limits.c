@@ -243,8 +243,9 @@ static void test_addresses(void)
 	}
 	(void)ended(fd[3], SLACK_MS);
 	T(strstr(text, "HTTP/1.1 429 ") && strstr(text, "CLIENT_CONNECTIONS") &&
-	    strstr(text, "rate_limit_error"), "the fourth is refused: %s",
-	    text);
+	    strstr(text, "rate_limit_error") && strstr(text,
+	    "request-id: req_") && strstr(text, "\"request_id\":\"req_"),
+	    "the fourth is refused: %s", text);
 	T(healthy(), "there is room for another address");
 	for (i = 0; i < COUNT(fd); i++)
 		close(fd[i]);
