@@ -4,8 +4,8 @@
  * LD_PRELOAD. FAULTS="SEED RATE HARSH": one call in RATE is interrupted, told to
  * wait, or moves less than it was asked to; with HARSH also reset, refused, out
  * of descriptors or of disk. Calls are made with syscall(2), so that no other
- * library has to be found. Only the process that started is disturbed, and only
- * once it listens. FAULT_COUNT names a file in which faults are counted, and
+ * library has to be found. Only who serves is disturbed: the process that
+ * started, once it listens, and any that accepts. FAULT_COUNT names a file in which faults are counted, and
  * which says by how many seconds the wall clock is off.
  *
  * SPDX-License-Identifier: MIT */
@@ -28,7 +28,7 @@ struct counts { uint64_t mild, harsh; int64_t clock; };
 
 static uint32_t state = 1;
 static unsigned rate, harsh, on;
-static pid_t own;
+static pid_t own;		/* whoever serves */
 static struct counts *counts;
 
 static uint32_t next(void)
@@ -68,7 +68,7 @@ static int mild(int a, int b)
 {
 	if (!due(rate))
 		return 0;
-	counts->mild++;
+	__sync_fetch_and_add(&counts->mild, 1);
 	return next() & 1 ? a : b;
 }
 
@@ -76,7 +76,7 @@ static int hard(int a, int b)
 {
 	if (!harsh || !due(rate * 5))
 		return 0;
-	counts->harsh++;
+	__sync_fetch_and_add(&counts->harsh, 1);
 	return next() & 1 ? a : b;
 }
 
@@ -98,7 +98,7 @@ static size_t shorter(size_t n)
 {
 	if (n < 2 || !due(rate))
 		return n;
-	counts->mild++;
+	__sync_fetch_and_add(&counts->mild, 1);
 	return 1 + next() % (n < 64 ? n : 64);
 }
 
@@ -147,7 +147,7 @@ ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 	if (e)
 		return fail(e);
 	if (m->msg_iovlen && !m->msg_controllen && due(rate)) {
-		counts->mild++;
+		__sync_fetch_and_add(&counts->mild, 1);
 		v = m->msg_iov[0];
 		v.iov_len = shorter(v.iov_len);
 		less.msg_iov = &v;
@@ -158,7 +158,13 @@ ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 
 int accept(int fd, struct sockaddr *a, socklen_t *n)
 {
-	int e = mild(EINTR, ECONNABORTED);
+	int e;
+
+	if (on && getpid() != own) {	/* a worker, forked from the first */
+		own = getpid();
+		state ^= (uint32_t)own << 8;
+	}
+	e = mild(EINTR, ECONNABORTED);
 
 	if (!e)
 		e = hard(EMFILE, ENOMEM);

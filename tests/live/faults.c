@@ -6,7 +6,8 @@
  * wait or cut short, and the clock jumps by days and decades: nobody may notice,
  * every answer is whole. In the second connections are reset and refused,
  * descriptors and disk run out: an answer is whole or visibly isn't, and the
- * program lives, keeps no descriptor, and ends as it should.
+ * program lives, keeps no descriptor, and ends as it should. Both with one process
+ * that serves, and with two.
  *
  * Then one at a time, by sweep_shim.c: each call fails once with each error that
  * it can give, at several places from start to end, in the program and in its
@@ -205,22 +206,65 @@ static enum verdict judge(long got, int stream)
 	    CUT;
 }
 
+/* Children of it and theirs, once each. */
+static size_t children(pid_t *pids)
+{
+	char path[64], line[512], *p;
+	size_t n = 0, i, before;
+	struct dirent *e;
+	long pid, parent;
+	FILE *f;
+	DIR *d;
+
+	do {
+		before = n;
+		d = opendir("/proc");
+		while (d && (e = readdir(d)) && n < CHILDREN_MAX) {
+			pid = strtol(e->d_name, NULL, 10);
+			snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+			f = pid > 0 ? fopen(path, "r") : NULL;
+			p = f && fgets(line, sizeof(line), f) ?
+			    strrchr(line, ')') : NULL;
+			if (f)
+				fclose(f);
+			parent = p ? strtol(p + 4, NULL, 10) : 0;
+			for (i = 0; i < n && pids[i] != pid; i++)
+				;
+			if (i < n || !parent)
+				continue;
+			for (i = 0; i < n && pids[i] != parent; i++)
+				;
+			if (i < n || parent == proxy.pid)
+				pids[n++] = (pid_t)pid;
+		}
+		if (d)
+			closedir(d);
+	} while (n > before);
+	return n;
+}
+
+/* Of the program and its children. */
 static int descriptors(void)
 {
+	pid_t pids[CHILDREN_MAX + 1];
+	size_t i, many = children(pids);
 	char path[64];
 	int n = 0;
 	DIR *d;
 
-	snprintf(path, sizeof(path), "/proc/%ld/fd", (long)proxy.pid);
-	d = opendir(path);
-	while (d && readdir(d) != NULL)
-		n++;
-	if (d)
-		closedir(d);
+	pids[many++] = proxy.pid;
+	for (i = 0; i < many; i++) {
+		snprintf(path, sizeof(path), "/proc/%ld/fd", (long)pids[i]);
+		d = opendir(path);
+		while (d && readdir(d) != NULL)
+			n++;
+		if (d)
+			closedir(d);
+	}
 	return n;
 }
 
-static void round_of(const char *name, unsigned total, int harsh)
+static void round_of(const char *name, unsigned total, int harsh, int workers)
 {
 	/* A day on, a day back, about 1970, and about 2100. */
 	static const int64_t clocks[] = { 0, 86400, -86400, -1795000000,
@@ -260,8 +304,8 @@ static void round_of(const char *name, unsigned total, int harsh)
 	T(started_alive(&proxy), "%s: the program lives", name);
 	nanosleep(&nap, NULL);
 	after = descriptors();
-	/* Connections to the upstream may rest in the pool. */
-	T(after <= before + 3, "%s: descriptors, %d before, %d after", name,
+	/* Connections to the upstream may rest in each pool. */
+	T(after <= before + 3 * workers, "%s: descriptors, %d before, %d after", name,
 	    before, after);
 }
 
@@ -326,43 +370,6 @@ static const char *const role_names[SWEEP_ROLES] = { "program", "children" };
 
 static struct sweep *sweep;
 static unsigned swept, made, refused_start;
-
-/* Children of it and theirs, once each. */
-static size_t children(pid_t *pids)
-{
-	char path[64], line[512], *p;
-	size_t n = 0, i, before;
-	struct dirent *e;
-	long pid, parent;
-	FILE *f;
-	DIR *d;
-
-	do {
-		before = n;
-		d = opendir("/proc");
-		while (d && (e = readdir(d)) && n < CHILDREN_MAX) {
-			pid = strtol(e->d_name, NULL, 10);
-			snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
-			f = pid > 0 ? fopen(path, "r") : NULL;
-			p = f && fgets(line, sizeof(line), f) ?
-			    strrchr(line, ')') : NULL;
-			if (f)
-				fclose(f);
-			parent = p ? strtol(p + 4, NULL, 10) : 0;
-			for (i = 0; i < n && pids[i] != pid; i++)
-				;
-			if (i < n || !parent)
-				continue;
-			for (i = 0; i < n && pids[i] != parent; i++)
-				;
-			if (i < n || parent == proxy.pid)
-				pids[n++] = (pid_t)pid;
-		}
-		if (d)
-			closedir(d);
-	} while (n > before);
-	return n;
-}
 
 static int healthy(void)
 {
@@ -517,11 +524,15 @@ static void sweep_run(const char *binary, const char *shim, const char *file,
 }
 
 static void run(const char *binary, const char *shim, const char *file,
-    unsigned long seed, int harsh)
+    unsigned long seed, int harsh, int workers)
 {
-	char preload[96], faults[64], count[96], url[64];
-	const char *settings[] = { preload, faults, count, url,
+	char preload[96], faults[64], count[96], url[64], many[32], name[64];
+	const char *settings[] = { preload, faults, count, url, many,
 		"OPENAI_MODEL=m", "KEEPALIVE_TIMEOUT=2", NULL };
+
+	snprintf(many, sizeof(many), "WORKERS=%d", workers);
+	snprintf(name, sizeof(name), "%s, %d at work", harsh ? "harsh" :
+	    "mild", workers);
 
 	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s", shim);
 	snprintf(count, sizeof(count), "FAULT_COUNT=%s", file);
@@ -531,7 +542,7 @@ static void run(const char *binary, const char *shim, const char *file,
 	    RATE_HARSH : RATE_MILD, harsh);
 	if (!T(start(&proxy, binary, settings), "it starts"))
 		return;
-	round_of(harsh ? "harsh" : "mild", harsh ? HARSH : MILD, harsh);
+	round_of(name, harsh ? HARSH : MILD, harsh, workers);
 	T(stop(&proxy, 0), "SIGTERM ends it with status 0");
 }
 
@@ -574,8 +585,10 @@ int main(int argc, char **argv)
 	    build_shim(other, "sweep_shim.c"), "the shims are built")) {
 		printf("seed %lu\n", seed);
 		upstream_start();
-		run(binary, shim, file, seed, 0);
-		run(binary, shim, file, seed + 1, 1);
+		run(binary, shim, file, seed, 0, 1);
+		run(binary, shim, file, seed + 1, 1, 1);
+		run(binary, shim, file, seed + 2, 0, 2);
+		run(binary, shim, file, seed + 3, 1, 2);
 		sweep_run(binary, other, counted, seed, argc > 3);
 		kill(upstream, SIGKILL);
 	}
