@@ -29,6 +29,7 @@ enum {
 	LOOKS = 1000,		/* and so often it must have been seen, as the
 				 * clock goes on while all of us are stopped */
 	COMPLAIN = 256,		/* moments */
+	ORDER_TRIES = 100,	/* of a write that only a signal can be before */
 	END_MS = 2000,		/* from being told to end at once */
 	HELPER_MS = 100		/* for its helper's keeper to end */
 };
@@ -270,14 +271,24 @@ static int start(struct proxy *p, size_t i)
 
 /* ---- watching --------------------------------------------------------- */
 
-static void order(int64_t now, int64_t grace)
+/* Nobody says it a second time, so it isn't given up at once. Where there is no
+ * room for it, an order lies there already. */
+static void order_one(const struct worker *w)
 {
 	enum sock_reason why;
+	int tries = ORDER_TRIES;
+
+	while (sock_write(w->fd, S("."), &why) == SOCK_AGAIN && --tries)
+		continue;
+}
+
+static void order(int64_t now, int64_t grace)
+{
 	size_t i;
 
 	for (i = 0; i < all.n; i++)
 		if (all.of[i].pid)
-			(void)sock_write(all.of[i].fd, S("."), &why);
+			order_one(&all.of[i]);
 	all.until = now + grace;
 }
 

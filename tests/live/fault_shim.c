@@ -4,8 +4,8 @@
  * LD_PRELOAD. FAULTS="SEED RATE HARSH": one call in RATE is interrupted, told to
  * wait, or moves less than it was asked to; with HARSH also reset, refused, out
  * of descriptors or of disk. Calls are made with syscall(2), so that no other
- * library has to be found. Only who serves is disturbed: the process that
- * started, once it listens, and any that accepts. FAULT_COUNT names a file in which faults are counted, and
+ * library has to be found. Only who serves is disturbed: a process with
+ * listeners, its own or of who forked it, from its first select on. FAULT_COUNT names a file in which faults are counted, and
  * which says by how many seconds the wall clock is off.
  *
  * SPDX-License-Identifier: MIT */
@@ -27,8 +27,8 @@
 struct counts { uint64_t mild, harsh; int64_t clock; };
 
 static uint32_t state = 1;
-static unsigned rate, harsh, on;
-static pid_t own;		/* whoever serves */
+static unsigned rate, harsh, listens, on;
+static pid_t own;
 static struct counts *counts;
 
 static uint32_t next(void)
@@ -110,7 +110,7 @@ static int fail(int error)
 
 int listen(int fd, int backlog)
 {
-	on = 1;
+	listens = 1;
 	return (int)syscall(SYS_listen, fd, backlog);
 }
 
@@ -158,13 +158,7 @@ ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 
 int accept(int fd, struct sockaddr *a, socklen_t *n)
 {
-	int e;
-
-	if (on && getpid() != own) {	/* a worker, forked from the first */
-		own = getpid();
-		state ^= (uint32_t)own << 8;
-	}
-	e = mild(EINTR, ECONNABORTED);
+	int e = mild(EINTR, ECONNABORTED);
 
 	if (!e)
 		e = hard(EMFILE, ENOMEM);
@@ -192,8 +186,14 @@ int connect(int fd, const struct sockaddr *a, socklen_t n)
 int select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *t)
 {
 	struct timespec ts = { 0, 0 };
-	int e = mild(EINTR, ENOMEM);
+	int e;
 
+	if (listens && getpid() != own) {
+		own = getpid();
+		state ^= (uint32_t)own << 8;
+	}
+	on = listens;
+	e = mild(EINTR, ENOMEM);
 	if (e)
 		return fail(e);
 	if (t) {
