@@ -36,6 +36,8 @@ struct span {
 };
 
 enum {
+	NOTES_TIMES = 8,	/* a string of three bytes is a token of twenty */
+	NOTES_MIN = 64,
 	LONG_STRING = 8		/* about where handing over a string begins to
 				 * cost less than jsmn's reading it */
 };
@@ -406,14 +408,18 @@ static void lone_token(jsmntok_t *t, struct str text)
 	t->parent = 1;
 }
 
-/* Where the notes of long strings begin: the arena's far end, aligned. */
-static struct span *spans_top(const struct arena *a)
+/* Where the notes of long strings begin, downwards: far enough for the tokens of
+ * nearly all texts to find room below them, but not so far that it costs a page
+ * of memory that nothing else uses. */
+static struct span *spans_top(const struct arena *a, size_t n)
 {
-	size_t off = (uintptr_t)a->end % sizeof(struct span);
+	size_t room = arena_room(a), off;
 
-	if (arena_room(a) < off)
-		return NULL;
-	return (struct span *)(void *)(a->end - off);
+	if (room / NOTES_TIMES > n + NOTES_MIN)
+		room = (n + NOTES_MIN) * NOTES_TIMES;
+	off = (uintptr_t)(a->cur + room) % sizeof(struct span);
+	return room < off ? NULL :
+	    (struct span *)(void *)(a->cur + room - off);
 }
 
 /* Not zeroed: all of each is written. */
@@ -431,7 +437,7 @@ static jsmntok_t *tokens(struct arena *a, size_t n)
 static int parse(struct json *doc, struct str text, struct arena *a,
     struct check *c)
 {
-	struct span *top = spans_top(a);
+	struct span *top = spans_top(a, text.n);
 	struct arena lower = *a;
 	jsmntok_t *toks = NULL;
 	size_t nspans;

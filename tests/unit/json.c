@@ -405,6 +405,25 @@ static void test_long_strings(void)
 	}
 }
 
+/* So many tokens that they stand where a string's note was put. */
+static void test_dense(void)
+{
+	static char text[1 << 14];
+	struct buf b = buf_on(text, sizeof text);
+	struct arena a = fresh();
+	struct json dense;
+	size_t i;
+
+	buf_put(&b, S("[\"a string of some length\""));
+	for (i = 0; i < 4000; i++)
+		buf_put(&b, S(",1"));
+	buf_chr(&b, ']');
+	T_INT(json_parse(&dense, buf_str(&b), &a, NULL), OK, "dense");
+	T_INT(dense.n, 4002, "all tokens");
+	T(json_is(json_at(json_root(&dense), 0), S("a string of some length")) &&
+	    json_int(json_at(json_root(&dense), 4000), 0) == 1, "all there");
+}
+
 /* ---- strings ---- */
 
 static char out[1 << 16];
@@ -654,6 +673,7 @@ int main(void)
 	test_views();
 	test_int();
 	test_long_strings();
+	test_dense();
 	test_unescape();
 	test_compare();
 	test_escape();
