@@ -835,11 +835,14 @@ static int has_part(struct str name)
 	};
 	size_t i, k;
 
-	for (i = 0; i + 4 <= name.n; i++)
-		if (second[name.p[i] & 31] & LETTER(name.p[i + 1]))
-			for (k = 0; k < COUNT(parts); k++)
-				if (str_istarts(str_from(name, i), parts[k]))
-					return 1;
+	for (i = 0; i + 4 <= name.n; i++) {
+		if (!(second[name.p[i] & 31] & LETTER(name.p[i + 1])))
+			continue;
+		for (k = 0; k < COUNT(parts); k++)
+			if (((parts[k].p[0] ^ name.p[i]) & 31) == 0 &&
+			    str_istarts(str_from(name, i), parts[k]))
+				return 1;
+	}
 	return 0;
 }
 
@@ -853,26 +856,27 @@ int redact_field(struct str name)
 	return str_ifind(name, S("ratelimit")) == name.n;
 }
 
+/* What stands between fields that are masked is looked at in one go. */
 void redact_head(struct redact_set *set, struct buf *out, struct str head)
 {
-	struct str line, name;
-	int first = 1;
+	struct str rest = head, line, name, open = head;
+	size_t at = 0;
 
-	while (str_cut(&head, '\n', &line)) {
+	while (str_cut(&rest, '\n', &line)) {
+		int first = line.p == head.p;
+
 		name = str_head(line, str_chr(line, ':'));
-		if (first || name.n == line.n || !redact_field(name)) {
-			redact_text(set, out, line);
-		} else {
-			size_t cr = line.n && line.p[line.n - 1] == '\r';
-
-			buf_put(out, name);
-			buf_put(out, S(": [redacted header len="));
-			put_number(out, str_trim(str_from(line,
-			    name.n + 1)).n);
-			buf_put(out, cr ? S("\r") : S(""));
-			set->count[RK_HEADER]++;
-		}
-		buf_chr(out, '\n');
-		first = 0;
+		if (first || name.n == line.n || !redact_field(name))
+			continue;
+		at = (size_t)(name.p + name.n - open.p);
+		redact_text(set, out, str_head(open, at));
+		buf_put(out, S(": [redacted header len="));
+		put_number(out, str_trim(str_from(line, name.n + 1)).n);
+		set->count[RK_HEADER]++;
+		at = (size_t)(line.p + line.n - open.p);
+		if (line.p[line.n - 1] == '\r')
+			at--;
+		open = str_from(open, at);
 	}
+	redact_text(set, out, open);
 }
