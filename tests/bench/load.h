@@ -183,7 +183,7 @@ static void trial_turn(struct trial *x, size_t *begun, size_t *ended)
 		p[i].fd = lanes[i].fd;
 		p[i].events = lanes[i].out.n ? POLLOUT : POLLIN;
 	}
-	poll(p, x->lanes, 1000);
+	wait_for(p, x->lanes, 1000);
 	if (x->pss && *x->pss < 0 && count_of(buf_str(&lanes[0].in),
 	    x->t->event) > PACED / 2)
 		*x->pss = pss_kb(x->t);
