@@ -164,9 +164,11 @@ static const struct price *find_listed(struct str provider, struct str model)
 		provider = S("anthropic");
 		model = bedrock_model(model);
 	}
+	/* Nearly all end at the first byte. */
 	for (i = 0; i < COUNT(table); i++)
-		if (str_eq(provider, str_of(table[i].provider)) &&
-		    str_eq(model, str_of(table[i].model)))
+		if (model.n && *model.p == *table[i].model &&
+		    str_eq(model, str_of(table[i].model)) &&
+		    str_eq(provider, str_of(table[i].provider)))
 			return &table[i].price;
 	return NULL;
 }

@@ -142,10 +142,14 @@ static void store_masked(struct journal *j, struct raw_slot *s,
 static int is_clean(struct journal *j, const struct raw_slot *s,
     enum raw_side side)
 {
-	struct redact r = s->mask[side];
+	struct redact r;
 
-	return s->begun[side] == 2 && !s->cut[side] && !s->masked[side] &&
-	    !mask(j, &r, NULL);
+	if (s->begun[side] != 2 || s->cut[side] || s->masked[side])
+		return 0;
+	if (!redact_holds(&s->mask[side]))
+		return 1;
+	r = s->mask[side];
+	return !mask(j, &r, NULL);
 }
 
 static void cut(struct journal *j, struct raw_slot *s, enum raw_side side)
