@@ -10,6 +10,7 @@
 enum {
 	CONTAINER_MS = 2000,
 	METADATA_MS = 1000,	/* off EC2 nobody answers: must not be long */
+	ROLE_MAX = 1024,	/* an ARN with the longest path has 640 */
 	TOKEN_MAX = 65536
 };
 
@@ -177,10 +178,25 @@ static int metadata_get(struct lookup *l, struct str url, struct str token,
 	return OK;
 }
 
+/* What IAM lets a role be called, or an ARN, as stand-ins for the service may
+ * say. It becomes a part of a URL and of what people are told: one that answers
+ * every path with the keys must not be quoted. */
+static int role_ok(struct str s)
+{
+	size_t i;
+
+	for (i = 0; i < s.n; i++)
+		if (!((s.p[i] >= '0' && s.p[i] <= '9') ||
+		    ((s.p[i] | 32) >= 'a' && (s.p[i] | 32) <= 'z') ||
+		    memchr("_+=,.@-:/", s.p[i], 9)))
+			return 0;
+	return s.n > 0 && s.n <= ROLE_MAX;
+}
+
 static int metadata_keys(struct lookup *l, struct str base, struct str token,
     struct credentials *out, int *status)
 {
-	struct str what = S("instance metadata"), url, role, text;
+	struct str what = S("instance metadata"), url, role = S(""), text;
 	int r;
 
 	url = JOIN(l, base, S("/latest/meta-data/iam/security-credentials/"));
@@ -193,8 +209,11 @@ static int metadata_keys(struct lookup *l, struct str base, struct str token,
 		return E_NONE;		/* an instance without a role */
 	str_cut(&text, '\n', &role);
 	role = str_trim(role);
-	if (*status != 200 || !header_ok(role))
+	if (*status != 200)
 		return status_fault(l, what, *status);
+	if (!role_ok(role))
+		return FAULT(l, what, S(": what it answers is no name of a "
+		    "role"));
 	url = JOIN(l, url, role);
 	if (!url.p)
 		return E_FULL;

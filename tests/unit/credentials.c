@@ -99,6 +99,15 @@ static const char *metadata(struct str q, int *status)
 		return has(q, "x-aws-ec2-metadata-token-ttl-seconds: 21600") ?
 		    text : "bad";
 	}
+	/* Those that don't name a role: one says nothing, a stand-in gives the
+	 * keys whatever it is asked, and bytes that no request line can have. */
+	if (has(q, " /nothing/"))
+		return has(q, "/api/token ") ? "T" : "";
+	if (has(q, " /every/") || has(q, " /odd/")) {
+		snprintf(text, sizeof(text), "{\"Code\": \"Success\",%s",
+		    keys_json);
+		return has(q, " /odd/") ? "my-r\303\266le" : text;
+	}
 	/* The first token is taken to have run out. */
 	if (!has(q, "x-aws-ec2-metadata-token: TOKEN-") ||
 	    has(q, "TOKEN-1\r")) {
@@ -132,7 +141,7 @@ static const char *answer(struct str q, int *status)
 	}
 	if (str_starts(q, S("PUT /norole/latest/api/token")))
 		return "T";
-	if (has(q, " /latest/"))
+	if (has(q, "/latest/"))
 		return metadata(q, status);
 	if (str_starts(q, S("GET /container ")) &&
 	    has(q, "authorization: auth token\r\n")) {
@@ -745,6 +754,15 @@ static void instances(void)
 	set("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:%u/norole",
 	    port);
 	T_INT(find(), E_NONE, "AW-84 an instance without a role");
+	set("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:%u/every",
+	    port);
+	BROKEN("keys for a role's name", "no name of a role");
+	set("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:%u/odd",
+	    port);
+	BROKEN("a name that no URL can have", "no name of a role");
+	set("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:%u/nothing",
+	    port);
+	BROKEN("an empty name", "no name of a role");
 	set("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1");
 	T_INT(find(), E_NONE, "AW-83 nobody there");
 	reset("[profile e]\nrole_arn = r\n"
