@@ -58,7 +58,7 @@ inline struct str str_head(struct str s, size_t n);
 /* Without leading and trailing blanks (space, tab, CR, LF). */
 struct str str_trim(struct str s);
 /* Takes the part before c off *s (and c itself); the whole rest when c is
- * absent. Returns 0 only when *s was empty. */
+ * absent. Returns 0 only when *s was empty; *part stays as it was then. */
 int str_cut(struct str *s, char c, struct str *part);
 /* Decimal digits only, whole slice, no sign. E_BAD, or E_LIMIT past 2^64. */
 int str_u64(struct str s, uint64_t *out);

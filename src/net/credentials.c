@@ -614,7 +614,8 @@ int credentials_read(struct credentials *c, struct str text)
 
 	memset(c, 0, sizeof(*c));
 	while (str_cut(&text, '\n', &line)) {
-		str_cut(&line, ' ', &name);
+		if (!str_cut(&line, ' ', &name))
+			return E_BAD;
 		for (i = 0; i < COUNT(texts); i++)
 			if (str_eq(name, str_of(texts[i].name)))
 				break;
@@ -679,7 +680,7 @@ int credentials_model_serve(struct str ask, struct buf *answer,
 	struct credentials_input in = *place_to_look;
 	struct lookup l;
 	struct credentials c;
-	struct str arn, profile, model;
+	struct str arn = S(""), profile, model;
 
 	str_cut(&ask, ' ', &arn);
 	if (!str_eq(ask, CREDENTIALS_ANY))

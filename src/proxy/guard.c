@@ -177,8 +177,7 @@ static int has_cookie(const struct proxy *p, struct str field)
 	put_cookie_value(p, &value);
 	while (str_cut(&field, ';', &one)) {
 		one = str_trim(one);
-		str_cut(&one, '=', &key);
-		if (str_eq(key, buf_str(&name)))
+		if (str_cut(&one, '=', &key) && str_eq(key, buf_str(&name)))
 			found |= str_eq_secret(one, buf_str(&value));
 	}
 	return found;

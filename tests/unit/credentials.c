@@ -795,6 +795,8 @@ static void messages(void)
 	credentials_write(&d, &c);
 	T_STR(buf_str(&d), buf_str(&b), "there and back");
 	T_INT(credentials_read(&c, S("id a\n")), E_BAD, "half a pair");
+	T_INT(credentials_read(&c, S("id a\nsecret b\ntoken c\n\n")), E_BAD,
+	    "an empty line");
 	T_INT(credentials_read(&c, S("id a\nsecret b\nnovel c\n")), E_BAD,
 	    "an unknown line");
 	b = buf_on(text, sizeof(text));
