@@ -6,6 +6,7 @@
 #include <sys/types.h>
 #include <sys/select.h>
 #include <sys/stat.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -76,13 +77,15 @@ int aws_read(struct lookup *l, struct str path, size_t max, struct str *text)
 	}
 	p = arena_bytes(l->a, (size_t)st.st_size + 1);
 	while (p && got > 0 && n < (size_t)st.st_size) {
-		got = read(fd, p + n, (size_t)st.st_size - n);
+		do
+			got = read(fd, p + n, (size_t)st.st_size - n);
+		while (got < 0 && errno == EINTR);
 		if (got > 0)
 			n += (size_t)got;
 	}
 	close(fd);
 	*text = (struct str){ p, n };
-	return p ? OK : E_FULL;
+	return !p ? E_FULL : got < 0 ? E_FAULT : OK;
 }
 
 /* -- settings -- */

@@ -46,7 +46,8 @@ struct str aws_join(struct lookup *l, const struct str *part, size_t n);
 /* A variable, trimmed; empty when unset or blank. */
 struct str aws_env(const struct lookup *l, const char *name);
 /* A whole file into the arena. OK; E_NONE when it can't be opened; E_LIMIT;
- * E_FULL. path ends in a NUL (see aws_join). */
+ * E_FAULT when it can't be read to its end; E_FULL. path ends in a NUL (see
+ * aws_join). */
 int aws_read(struct lookup *l, struct str path, size_t max, struct str *text);
 
 /* A setting of a profile: credentials file first for aws_*, config file first

@@ -57,6 +57,8 @@ static int load(struct lookup *l, struct aws_file *f, const char *variable,
 	r = aws_read(l, f->path, INI_FILE_MAX, &f->text);
 	if (r == E_LIMIT)
 		return FAULT(l, f->path, S(": larger than 1 MiB"));
+	if (r == E_FAULT)
+		return FAULT(l, f->path, S(": can't be read to its end"));
 	if (r == E_FULL)
 		return r;
 	if (ini_check(f->text, &line, &why) == OK)

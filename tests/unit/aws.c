@@ -1,9 +1,31 @@
-/* Tests of net/aws: which hosts a proxy is for, where services are.
+/* Tests of net/aws: which hosts a proxy is for, where services are, files that
+ * can't be read to their end.
  *
  * SPDX-License-Identifier: MIT */
 /* link: net/fetch.c net/ini.c net/sock.c net/loop.c net/tls.c net/tls_address.c net/tls_roots.c net/tls_text.c */
+#include <sys/types.h>
+#include <errno.h>
+#include <unistd.h>
+
 #include "t.h"
+
+static ssize_t t_read(int fd, void *p, size_t n);
+
+#define read t_read
 #include "../../src/net/aws.c"
+#undef read
+
+static int fault;		/* errno of every second read */
+static unsigned reads;
+
+static ssize_t t_read(int fd, void *p, size_t n)
+{
+	if (fault && reads++ % 2) {
+		errno = fault;
+		return -1;
+	}
+	return read(fd, p, n < 4 ? n : 4);
+}
 
 static const char *variable[8][2];
 static struct credentials_input in;
@@ -78,11 +100,38 @@ static void endpoints(void)
 	is("", "AWS_ENDPOINT_URL_STS");
 }
 
+/* Half a file must not pass for the whole: what it says may mean something
+ * else, and a command of it would be run. */
+static void files(void)
+{
+	static char memory[4096], path[] = "/tmp/claudecodex-aws-XXXXXX";
+	struct arena a = { memory, memory + sizeof(memory) };
+	struct str text = { NULL, 0 };
+	int fd = mkstemp(path);
+
+	l.a = &a;
+	if (!T(fd >= 0 && write(fd, "0123456789", 10) == 10, "a file"))
+		return;
+	close(fd);
+	T_INT(aws_read(&l, str_of(path), 100, &text), OK, "in small pieces");
+	T_STR(text, S("0123456789"), "the whole");
+	fault = EINTR;
+	T_INT(aws_read(&l, str_of(path), 100, &text), OK, "interrupted");
+	T_STR(text, S("0123456789"), "the whole");
+	fault = EIO;
+	T_INT(aws_read(&l, str_of(path), 100, &text), E_FAULT, "half of it");
+	fault = 0;
+	T_INT(aws_read(&l, str_of(path), 9, &text), E_LIMIT, "too large");
+	unlink(path);
+	T_INT(aws_read(&l, str_of(path), 100, &text), E_NONE, "none");
+}
+
 int main(void)
 {
 	in.env = env;
 	l.in = &in;
 	proxies();
 	endpoints();
+	files();
 	return t_done("aws");
 }
