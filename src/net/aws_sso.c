@@ -415,7 +415,7 @@ int aws_sso(struct lookup *l, struct str profile, struct credentials *out)
 		out->token = member(l, v, "sessionToken");
 		out->expires = json_int(json_get(v, S("expiration")), 0) / 1000;
 	}
-	if (!out->id.n || !out->secret.n || !out->token.n || !out->expires)
+	if (!out->id.n || !out->secret.n || !out->token.n || out->expires <= 0)
 		return FAULT(l, aws_where(l, profile), S(": the answer of IAM "
 		    "Identity Center has no complete credentials"));
 	out->source = JOIN(l, S("profile "), profile,

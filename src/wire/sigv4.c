@@ -670,6 +670,9 @@ int sigv4_iso_date(struct str text, int64_t *now)
 	}
 	if (zone_of(s, &offset) != OK)
 		return E_BAD;
-	*now = at + sec - offset;
+	at += sec - offset;
+	if (at < 0)
+		return E_BAD;
+	*now = at;
 	return OK;
 }

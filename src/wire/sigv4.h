@@ -87,7 +87,7 @@ int sigv4_http_date(struct str text, int64_t *now);
 
 /* An ISO 8601 instant, as credentials carry for their expiry:
  * "2026-11-23T12:34:56Z", with a fraction (dropped), with an offset such as
- * +01:00, or with "UTC" for the Z. Unix seconds. E_BAD. */
+ * +01:00, or with "UTC" for the Z. Unix seconds, from 0. E_BAD. */
 int sigv4_iso_date(struct str text, int64_t *now);
 
 #endif

@@ -84,6 +84,10 @@ static const char *sso(struct str q, int *status)
 		*status = failures == 1 ? 503 : 429;
 		return "";
 	}
+	if (has(q, "role_name=early"))
+		return "{\"roleCredentials\":{\"accessKeyId\":\"ASIASSO\","
+		    "\"secretAccessKey\":\"ssosecret\",\"sessionToken\":"
+		    "\"ssotoken\",\"expiration\":-5000}}";
 	return "{\"roleCredentials\":{\"accessKeyId\":\"ASIASSO\","
 	    "\"secretAccessKey\":\"ssosecret\",\"sessionToken\":\"ssotoken\","
 	    "\"expiration\":1795440896000}}";
@@ -614,6 +618,8 @@ static const char sso_config[] = "[profile s]\nsso_session = main\n"
     "sso_region = us-east-1\nsso_account_id = 1\nsso_role_name = flaky\n"
     "[profile none]\nsso_session = main\nsso_account_id = 1\n"
     "sso_role_name = none\n"
+    "[profile early]\nsso_session = main\nsso_account_id = 1\n"
+    "sso_role_name = early\n"
     "[profile lacks]\nsso_session = main\nsso_role_name = r\n"
     "[profile differs]\nsso_session = main\nsso_account_id = 1\n"
     "sso_role_name = r\nsso_region = eu-west-1\n"
@@ -667,6 +673,8 @@ static void sso_sessions(void)
 	    "profile s (sso session main)");
 	set("AWS_PROFILE", "none");
 	BROKEN("AW-65 403", "role none of account 1 is not granted");
+	set("AWS_PROFILE", "early");
+	BROKEN("an end before 1970", "no complete credentials");
 	set("AWS_PROFILE", "lacks");
 	BROKEN("AW-42 incomplete", "sso_account_id is missing");
 	set("AWS_PROFILE", "differs");
