@@ -33,7 +33,8 @@ void keeper_bind(long parent)
 
 void keeper_signals(int ignored)
 {
-	static const int all[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGPIPE };
+	static const int all[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGPIPE,
+		SIGXFSZ };
 	struct sigaction sa;
 	sigset_t none;
 	size_t i;

@@ -22,7 +22,7 @@ struct keeper {
 
 /* run: the life of a child, with a blocking descriptor to us, everything else
  * closed but standard output and error, input at /dev/null; it returns to end.
- * SIGTERM, SIGINT, SIGHUP and SIGPIPE are ignored. ctx is as it is now.
+ * SIGTERM, SIGINT, SIGHUP, SIGPIPE and SIGXFSZ are ignored. ctx is as it is now.
  * bound: the child is killed when we die; else it learns of it by the end of
  * its descriptor, and is not killed before it ends by itself. OK or E_FAULT,
  * after which keeper_child tries again. */

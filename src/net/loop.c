@@ -71,7 +71,8 @@ static int catch_signals(void)
 	memset(&sa, 0, sizeof sa);
 	sigemptyset(&sa.sa_mask);
 	sa.sa_handler = SIG_IGN;
-	if (sigaction(SIGPIPE, &sa, NULL) < 0)
+	if (sigaction(SIGPIPE, &sa, NULL) < 0 ||
+	    sigaction(SIGXFSZ, &sa, NULL) < 0)
 		return E_FAULT;
 	sa.sa_handler = on_signal;
 	sa.sa_flags = SA_RESTART | SA_NOCLDSTOP;

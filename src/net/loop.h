@@ -28,7 +28,8 @@ struct loop {
 };
 
 /* Occupies descriptors 0-2 with /dev/null where they are closed, so that no
- * socket ever gets their number; ignores SIGPIPE; catches SIGTERM, SIGINT,
+ * socket ever gets their number; ignores SIGPIPE, and SIGXFSZ, so that a file as
+ * long as it may be is an error like a full disk; catches SIGTERM, SIGINT,
  * SIGHUP and SIGCHLD through a descriptor of our own. One loop a process; a
  * forked child that goes on serving calls it again. OK or E_FAULT. */
 int loop_init(struct loop *l);

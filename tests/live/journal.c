@@ -1,5 +1,6 @@
 /* journal.c -- LOG_DIR of the running program: its files, a start over, a
- * directory that can't be written, a writer that hangs or dies, segments.
+ * directory that can't be written, a writer that hangs or dies, a disk that is
+ * full, segments.
  *
  *	build/tests/live/journal build/claudecodex
  *
@@ -8,9 +9,15 @@
  *
  * SPDX-License-Identifier: MIT */
 /* link: monitor/load.c */
+#define _DEFAULT_SOURCE		/* syscall */
 #include "../../src/monitor/load.h"
 #include "start.h"
 #include "../unit/t.h"
+
+#ifdef __linux__
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#endif
 
 enum { WAIT_MS = 5000, TEXT_MAX = 32 << 20, NAMES_MAX = 64 };
 
@@ -78,6 +85,45 @@ static int ask(const char *session, const char *words, int filler)
 		close(fd);
 	return str_starts(str_of(answer), S("HTTP/1.1 ")) ?
 	    atoi(answer + 9) : 0;
+}
+
+/* A number of /metrics; -1: it isn't there. */
+static long metric(const char *name)
+{
+	static char all[1 << 17];
+	char start[80];
+	int fd = dial(s.port);
+	struct pollfd p = { fd, POLLIN, 0 };
+	ssize_t r = 1;
+	size_t n = 0;
+	const char *at;
+
+	say(fd, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n"
+	    "Connection: close\r\n\r\n");
+	while (r > 0 && n < sizeof all - 1 && poll(&p, 1, WAIT_MS) == 1) {
+		r = recv(fd, all + n, sizeof all - 1 - n, 0);
+		n += r > 0 ? (size_t)r : 0;
+	}
+	all[n] = '\0';
+	if (fd >= 0)
+		close(fd);
+	snprintf(start, sizeof start, "\n%.70s ", name);
+	at = strstr(all, start);
+	return at ? atol(at + strlen(start)) : -1;
+}
+
+/* How often something was said so far. */
+static int times(const char *words)
+{
+	struct str out = t_file(s.output);
+	int n = 0;
+	size_t at;
+
+	while ((at = str_find(out, str_of(words))) < out.n) {
+		out = str_from(out, at + 1);
+		n++;
+	}
+	return n;
 }
 
 static int said(const char *words)
@@ -406,6 +452,114 @@ static void test_writer(void)
 	forget();
 }
 
+/* As on a full disk no file of that process may become longer than so: a write
+ * is cut short, or fails. 0: this system can't. */
+static int limit(pid_t pid, uint64_t bytes)
+{
+#ifdef __linux__
+	uint64_t soft_hard[2] = { bytes, UINT64_MAX };
+
+	return syscall(SYS_prlimit64, pid, RLIMIT_FSIZE, soft_hard, NULL) == 0;
+#else
+	(void)pid, (void)bytes;
+	return 0;
+#endif
+}
+
+static uint64_t size_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+/* Requests for so long; how many were not served. */
+static int ask_for(int64_t ms)
+{
+	static int unlike;	/* what was said before is stored once */
+	int64_t until = now_ms() + ms;
+	char words[32];
+	int bad = 0;
+
+	while (now_ms() < until) {
+		snprintf(words, sizeof words, "while it is full %d", unlike++);
+		bad += ask("s-d", words, 30000) != 200;
+		nap(40);
+	}
+	return bad;
+}
+
+/* Starts, and fills the disk behind the first lines. The writer; -1: that can't
+ * be done here. */
+static pid_t begin_full(char path[128])
+{
+	pid_t w;
+
+	snprintf(path, 128, "%s/structured.jsonl", dir);
+	if (!begin("MONITOR_MEMORY=1m", "RAW_MB=0"))
+		return -1;
+	ask("s-d", "first", 1);
+	T(holds("structured.jsonl", "first"), "the writer writes");
+	w = writer();
+	if (w > 0 && limit(w, size_of(path) + 1000))
+		return w;
+	t_skip("no process's files can be limited here");
+	stop(&s, 0);
+	forget();
+	return -1;
+}
+
+/* The disk is full, and stays so: said once, lines are counted, requests go on.
+ * Then there is room. */
+static void test_full_disk(void)
+{
+	char path[128];
+	int bad;
+	pid_t w = begin_full(path);
+
+	if (w < 0)
+		return;
+	bad = ask_for(7000);
+	T(said("cannot be written ("), "a full disk is told");
+	T_INT(times("cannot be written ("), 1, "once, while it stays so");
+	T(metric("claudecodex_journal_dropped_total") > 10,
+	    "lines that are lost are counted");
+	T(sound("structured.jsonl", 0) > 0, "no half line stays in the file");
+	limit(w, UINT64_MAX);
+	T(said("is written again"), "that it goes on is told");
+	/* All that waits when it does is lost, and so would be the next. */
+	nap(3500);
+	T(holds("structured.jsonl", "journal_dropped"), "and what is missing");
+	ask("s-d", "after all", 1);
+	T(holds("structured.jsonl", "after all"), "it is written again");
+	T(sound("structured.jsonl", 0) > 0, "nothing unexplained is named");
+	T_INT(times("is written again"), 1, "as often as the trouble");
+	T_INT(bad, 0, "every request is served meanwhile");
+	T(stop(&s, 0), "it ends");
+	forget();
+}
+
+/* The console as well, where it is a file. */
+static void test_full_console(void)
+{
+	char path[128];
+	pid_t w = begin_full(path);
+	int bad;
+
+	if (w < 0)
+		return;
+	bad = ask_for(500);
+	T(said("cannot be written ("), "a full disk is told");
+	T(metric("claudecodex_console_dropped_total") == 0, "all was said");
+	limit(s.pid, size_of(s.output));
+	bad += ask_for(500);
+	T(metric("claudecodex_console_dropped_total") > 0,
+	    "lines of a console that is full are counted");
+	T_INT(bad, 0, "every request is served meanwhile");
+	T(stop(&s, 0), "it ends");
+	forget();
+}
+
 /* The files of requests_full whose name ends so; of the last its name. All of
  * them: their bytes. */
 static size_t full_files(const char *end, char *name, size_t size,
@@ -568,6 +722,8 @@ int main(int argc, char **argv)
 	test_link();
 	test_foreign();
 	test_writer();
+	test_full_disk();
+	test_full_console();
 	test_full();
 	test_segments();
 	rmdir(room);
