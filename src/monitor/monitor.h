@@ -158,6 +158,8 @@ struct monitor {
 	struct spend hour, day;
 	uint64_t dropped_told;
 	int64_t dropped_at, tended;
+	int64_t fails_at;		/* people heard that the log fails */
+	int fails_told;			/* and nothing else since */
 	int colour;
 	uint64_t dropped;		/* lines of the console that found no room */
 	size_t nconsole, console_lines;	/* that wait to be written together */

@@ -41,6 +41,7 @@ struct scribe {
 	int up;
 	struct file line, log;
 	struct scribe_news news;
+	int wrote;		/* something, so far */
 	struct payloads full;
 };
 
@@ -185,8 +186,10 @@ static int put_lines(struct scribe *s, struct file *f, const char *text,
 		if (rest(s) != OK)
 			return E_NONE;
 	}
-	if (s->news.fails)
+	/* The first time as well: a child before this one may have failed. */
+	if (s->news.fails || !s->wrote)
 		tell(s, 0, 0);
+	s->wrote = 1;
 	return OK;
 }
 

@@ -14,6 +14,7 @@
 
 enum {
 	TEND_MS = 1000,
+	FAILS_MS = 60000,	/* between two warnings about the log */
 	CONSOLE_MS = 5,		/* that a line waits for others */
 	PRICES_TEXT = 262144,	/* of PRICES_FILE */
 	PRICES_SCRATCH = 4 << 20
@@ -157,29 +158,33 @@ unsigned monitor_want(const struct monitor *m)
 	return m->journal ? writer_want(m->journal) : 0;
 }
 
-static void tend_files(struct monitor *m, int64_t now)
+/* What people hear of the log: at once that it can't be written, but not twice
+ * within FAILS_MS, however often a disk is freed and full again meanwhile; that
+ * it is written, where they know that it wasn't. Returns when it wants to be
+ * called at the latest. */
+static int64_t tell_files(struct monitor *m, int64_t now)
 {
-	/* Not at once, even when nothing is in flight: on a single core the
-	 * child that writes would take its turn before the next request. */
-	switch (writer_turn(m->journal, now, 0)) {
-	case WRITER_FAILS:
-		say(m, "warning", S("the log in LOG_DIR cannot be written ("),
-		    m->journal->writer.why == EPERM ?
-		    S("directory of another user") :
-		    str_of(strerror(m->journal->writer.why)),
-		    S("); requests go on, without it"));
-		break;
-	case WRITER_WRITES:
+	const struct writer *w = &m->journal->writer;
+
+	if (w->failing == m->fails_told)
+		return LOOP_NEVER;
+	if (w->failing && m->fails_at && now - m->fails_at < FAILS_MS)
+		return m->fails_at + FAILS_MS;
+	m->fails_told = w->failing;
+	if (!w->failing) {
 		monitor_say(m, "note", S("the log is written again"));
-		break;
-	case WRITER_QUIET:
-		break;
+		return LOOP_NEVER;
 	}
+	m->fails_at = now;
+	say(m, "warning", S("the log in LOG_DIR cannot be written ("),
+	    w->why == EPERM ? S("directory of another user") :
+	    str_of(strerror(w->why)), S("); requests go on, without it"));
+	return LOOP_NEVER;
 }
 
 static int64_t turn(struct monitor *m, int64_t now, int readable)
 {
-	int64_t wake;
+	int64_t wake, tell;
 	size_t i;
 
 	if (m->nconsole && m->console_at == 0)
@@ -192,7 +197,12 @@ static int64_t turn(struct monitor *m, int64_t now, int readable)
 	if (!m->journal)
 		return wake;
 	m->journal->writer.readable = readable;
-	tend_files(m, now);
+	/* Not at once, even when nothing is in flight: on a single core the
+	 * child that writes would take its turn before the next request. */
+	writer_turn(m->journal, now, 0);
+	tell = tell_files(m, now);
+	if (tell < wake)
+		wake = tell;
 	if (now - m->tended >= TEND_MS) {
 		m->tended = now;
 		for (i = 0; i < m->opt.slots; i++)

@@ -231,28 +231,20 @@ static int next_frame(struct journal *j)
 
 /* ---- news ------------------------------------------------------------- */
 
-static enum writer_news hear(struct journal *j)
+static void hear(struct writer *w)
 {
-	struct writer *w = &j->writer;
 	struct scribe_news news;
-	enum writer_news r = WRITER_QUIET;
 
 	memcpy(&news, w->in, sizeof news);
 	w->nin = 0;
-	if (news.fails && !w->failing)
-		r = WRITER_FAILS;
-	else if (!news.fails && w->failing)
-		r = WRITER_WRITES;
 	w->failing = news.fails != 0;
 	w->why = (int)news.why;
 	w->deaths = 0;
-	return r;
 }
 
-static enum writer_news listen_to(struct journal *j, int64_t now)
+static void listen_to(struct journal *j, int64_t now)
 {
 	struct writer *w = &j->writer;
-	enum writer_news r = WRITER_QUIET, one;
 	enum sock_reason why;
 	long n;
 
@@ -260,16 +252,14 @@ static enum writer_news listen_to(struct journal *j, int64_t now)
 		n = sock_read(w->fd, (char *)w->in + w->nin,
 		    sizeof(struct scribe_news) - w->nin, &why);
 		if (n == SOCK_AGAIN)
-			return r;
+			return;
 		if (n <= 0) {
 			lost_child(j, now);
-			return r;
+			return;
 		}
 		w->nin += (size_t)n;
-		if (w->nin < sizeof(struct scribe_news))
-			continue;
-		one = hear(j);
-		r = one == WRITER_QUIET ? r : one;
+		if (w->nin == sizeof(struct scribe_news))
+			hear(w);
 	}
 }
 
@@ -322,26 +312,23 @@ static int is_due(struct journal *j, int64_t now)
 	    j->entry[w->seq & (j->nentries - 1)].pos > BATCH));
 }
 
-enum writer_news writer_turn(struct journal *j, int64_t now, int idle)
+void writer_turn(struct journal *j, int64_t now, int idle)
 {
 	struct writer *w = &j->writer;
-	enum writer_news r;
 	size_t i;
 
 	if (w->opt.dir.n == 0)
-		return WRITER_QUIET;
+		return;
 	if (w->fd < 0 && now >= w->again)
 		start(j, now);
-	if (w->fd < 0)
-		return WRITER_QUIET;
-	r = w->readable ? listen_to(j, now) : WRITER_QUIET;
+	if (w->fd >= 0 && w->readable)
+		listen_to(j, now);
 	if (w->fd < 0 || !has_more(j) || !(is_due(j, now) || idle))
-		return r;
+		return;
 	for (i = 0; i < FRAMES_MAX && send_some(j); i++)
 		continue;
 	if (!has_more(j))
 		w->flush_at = 0;
-	return r;
 }
 
 int64_t writer_wake(const struct journal *j)
@@ -469,7 +456,7 @@ void writer_close(struct journal *j)
 		w->flush_at = now;
 		p = (struct pollfd){ w->fd, POLLOUT, 0 };
 		(void)poll(&p, 1, (int)(until - now));
-		(void)writer_turn(j, now, 1);
+		writer_turn(j, now, 1);
 	}
 	sock_close(w->fd);
 	w->fd = -1;

@@ -43,12 +43,6 @@ struct writer_options {
 	int full;		/* exact bytes are written as well */
 };
 
-enum writer_news {
-	WRITER_QUIET,
-	WRITER_FAILS,		/* the file can't be written now */
-	WRITER_WRITES		/* it can again */
-};
-
 struct writer {
 	struct writer_options opt;
 	int fd;			/* -1: no child */
@@ -60,7 +54,7 @@ struct writer {
 	uint64_t emitted;	/* bytes of lines since it began */
 	uint64_t carried;	/* of these, blobs that an earlier one has too */
 	int64_t began;		/* loop clock */
-	int failing, why;	/* errno of the failure */
+	int failing, why;	/* the file can't be written now; errno */
 	struct buf frame;	/* on its way */
 	size_t sent;
 	int blocked;		/* the child takes no more for now */
@@ -86,9 +80,9 @@ void writer_open(struct journal *j, const struct writer_options *o);
 /* For the loop. */
 int writer_fd(const struct journal *j);
 unsigned writer_want(const struct journal *j);
-/* Moves what is due; all of it when nothing is in flight (idle). Never
- * blocks. */
-enum writer_news writer_turn(struct journal *j, int64_t now, int idle);
+/* Moves what is due; all of it when nothing is in flight (idle), and hears what
+ * the child says. Never blocks. */
+void writer_turn(struct journal *j, int64_t now, int idle);
 /* When it wants its next turn, as loop_now(). */
 int64_t writer_wake(const struct journal *j);
 /* A line for people. Whole, without its end. */

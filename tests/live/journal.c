@@ -510,11 +510,12 @@ static pid_t begin_full(char path[128])
 }
 
 /* The disk is full, and stays so: said once, lines are counted, requests go on.
- * Then there is room. */
+ * Then there is a little room, again and again, as other programs write too;
+ * then there is enough. */
 static void test_full_disk(void)
 {
 	char path[128];
-	int bad;
+	int bad, i;
 	pid_t w = begin_full(path);
 
 	if (w < 0)
@@ -525,6 +526,11 @@ static void test_full_disk(void)
 	T(metric("claudecodex_journal_dropped_total") > 10,
 	    "lines that are lost are counted");
 	T(sound("structured.jsonl", 0) > 0, "no half line stays in the file");
+	for (i = 0; i < 2; i++) {
+		limit(w, size_of(path) + 200000);
+		bad += ask_for(4000);
+	}
+	T_INT(times("cannot be written ("), 1, "not each time it fills up");
 	limit(w, UINT64_MAX);
 	T(said("is written again"), "that it goes on is told");
 	/* All that waits when it does is lost, and so would be the next. */
@@ -539,8 +545,9 @@ static void test_full_disk(void)
 	forget();
 }
 
-/* The console as well, where it is a file. */
-static void test_full_console(void)
+/* A writer that takes another's place finds the disk as it should be. And a
+ * console in a file that is full. */
+static void test_full_other(void)
 {
 	char path[128];
 	pid_t w = begin_full(path);
@@ -550,6 +557,9 @@ static void test_full_console(void)
 		return;
 	bad = ask_for(500);
 	T(said("cannot be written ("), "a full disk is told");
+	kill(w, SIGKILL);
+	bad += ask_for(1500);
+	T(said("is written again"), "another writer's success is told");
 	T(metric("claudecodex_console_dropped_total") == 0, "all was said");
 	limit(s.pid, size_of(s.output));
 	bad += ask_for(500);
@@ -723,7 +733,7 @@ int main(int argc, char **argv)
 	test_foreign();
 	test_writer();
 	test_full_disk();
-	test_full_console();
+	test_full_other();
 	test_full();
 	test_segments();
 	rmdir(room);
