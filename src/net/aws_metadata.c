@@ -248,12 +248,13 @@ struct str aws_metadata_region(struct lookup *l, struct str profile)
 {
 	struct str base = metadata_base(l, profile), token, text;
 	struct str none = { NULL, 0 };
-	int status = 0;
+	int status = 0, ignored;
 
 	if (!base.n || metadata_token(l, base, &token) != OK ||
 	    metadata_get(l, JOIN(l, base,
 	    S("/latest/meta-data/placement/region")), token, &text,
 	    &status) != OK || status != 200)
 		return none;
-	return text;
+	/* Anything else isn't quoted either. */
+	return aws_region_ok(aws_region_plain(text, &ignored)) ? text : none;
 }

@@ -105,6 +105,9 @@ static const char *metadata(struct str q, int *status)
 	}
 	/* Those that don't name a role: one says nothing, a stand-in gives the
 	 * keys whatever it is asked, and bytes that no request line can have. */
+	/* And one that names it, but answers all else so. */
+	if (str_starts(q, S("PUT /keys/")))
+		return "TOKEN-9";
 	if (has(q, " /nothing/"))
 		return has(q, "/api/token ") ? "T" : "";
 	if (has(q, " /every/") || has(q, " /odd/")) {
@@ -118,7 +121,7 @@ static const char *metadata(struct str q, int *status)
 		*status = 401;
 		return "";
 	}
-	if (has(q, "/placement/region"))
+	if (has(q, "/placement/region") && !has(q, " /keys/"))
 		return "eu-central-1";
 	if (has(q, "security-credentials/ "))
 		return "my-role\nsecond\n";
@@ -765,6 +768,11 @@ static void instances(void)
 	set("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:%u/every",
 	    port);
 	BROKEN("keys for a role's name", "no name of a role");
+	set("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:%u/keys",
+	    port);
+	FOUND("keys for a region", "ASIAFAKE",
+	    "instance metadata, role my-role");
+	T_STR(got.region_source, S("default"), "are none");
 	set("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:%u/odd",
 	    port);
 	BROKEN("a name that no URL can have", "no name of a role");
