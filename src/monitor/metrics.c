@@ -574,7 +574,7 @@ static void put_state(const struct monitor *m, size_t in_flight,
 	single(b, "claudecodex_journal_dropped_total", "counter",
 	    "Lines that missed the journal's file.", s.dropped);
 	single(b, "claudecodex_payloads_dropped_total", "counter",
-	    "Requests whose exact bytes missed requests_full.",
+	    "Requests, and files of them, that missed requests_full.",
 	    m->journal ? m->journal->writer.full_dropped : 0);
 	single(b, "claudecodex_otlp_dropped_total", "counter",
 	    "Requests and documents that did not reach the collector.",

@@ -142,6 +142,7 @@ static void begin(struct payloads *p, int dir, struct str name)
 	p->fd = in < 0 ? -1 : openat(in, p->name, O_WRONLY | O_CREAT |
 	    O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	p->failed = p->fd < 0;
+	p->lost += p->fd < 0;
 	if (in >= 0)
 		close(in);
 }
@@ -151,6 +152,7 @@ static void give_up(struct payloads *p, int dir)
 	int in = open_folder(dir);
 
 	p->failed = 1;
+	p->lost++;
 	if (in < 0)
 		return;
 	(void)unlinkat(in, p->name, 0);

@@ -21,6 +21,7 @@ enum { PAYLOADS_NAME = 128 };
 struct payloads {
 	int fd;			/* the file being written; -1: none */
 	int failed;		/* it can't be: the rest of it is passed over */
+	uint32_t lost;		/* files that couldn't be */
 	char name[PAYLOADS_NAME];
 	uint64_t total;		/* bytes of all files, about */
 	uint64_t max;

@@ -372,6 +372,10 @@ static void put_payload(struct scribe *s, struct str message)
 		return;
 	payloads_put(&s->full, dir, message);
 	close(dir);
+	if (s->news.lost != s->full.lost) {
+		s->news.lost = s->full.lost;
+		tell(s, (int)s->news.fails, (int)s->news.why);
+	}
 }
 
 /* ---- the child -------------------------------------------------------- */

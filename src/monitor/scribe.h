@@ -27,6 +27,7 @@ struct scribe_news {		/* the other way */
 	uint32_t fails;		/* 1: writing fails, and is tried again; 0: it
 				 * works */
 	uint32_t why;		/* errno */
+	uint32_t lost;		/* files of requests_full given up so far */
 };
 
 enum { SCRIBE_MAX = (1 << 20) + 64 };	/* of a message */

@@ -52,6 +52,7 @@ static void start(struct journal *j, int64_t now)
 	w->fd = keeper_child(&w->keeper);
 	w->frame.n = w->sent = w->nin = 0;
 	w->blocked = 0;
+	w->full_lost = 0;
 }
 
 /* The first of the requests whose bytes wait is done with. */
@@ -240,6 +241,8 @@ static void hear(struct writer *w)
 	w->failing = news.fails != 0;
 	w->why = (int)news.why;
 	w->deaths = 0;
+	w->full_dropped += news.lost - w->full_lost;
+	w->full_lost = news.lost;
 }
 
 static void listen_to(struct journal *j, int64_t now)

@@ -69,7 +69,8 @@ struct writer {
 	struct buf full;	/* the bytes of the side before that */
 	size_t full_sent;
 	uint64_t full_dropped;	/* requests that found no room, or whose bytes
-				 * were gone */
+				 * were gone; files the child gave up */
+	uint32_t full_lost;	/* of these, by the child that is */
 	size_t nin;
 	unsigned char in[64];
 };

@@ -617,6 +617,7 @@ static void test_full(void)
 	static const char body[] = "{\"model\":\"m\",\"max_tokens\":8,"
 	    "\"messages\":[{\"role\":\"user\",\"content\":\"my key is "
 	    "[redacted anthropic_key len=23] 0\"}]}";
+	static const char lost[] = "claudecodex_payloads_dropped_total";
 	char name[160] = "";
 	uint64_t bytes;
 	struct str t;
@@ -670,6 +671,9 @@ static void test_full(void)
 	if (symlink(room, name) == 0 && begin("LOG_FULL_PAYLOADS=1", NULL)) {
 		ask("s-full", "elsewhere", 1);
 		T(holds("structured.jsonl", "cdx.response"), "the journal");
+		for (i = 0; i < 100 && metric(lost) < 2; i++)
+			nap(20);
+		T_INT(metric(lost), 2, "files that can't be are counted");
 		T(stop(&s, 0), "it ends");
 		T_INT(full_files(".http", name, sizeof name, &bytes), 0,
 		    "a link is not followed");

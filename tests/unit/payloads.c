@@ -121,6 +121,7 @@ static void test_link(void)
 	T(access("/tmp/claudecodex-linked.http", F_OK) != 0,
 	    "is not followed");
 	T(p.failed, "that file is given up");
+	T_INT(p.lost, 1, "and counted");
 	unlink(path);
 }
 
