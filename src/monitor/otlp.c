@@ -22,7 +22,7 @@ enum {
 	AGAIN_MIN = 1000, AGAIN_MAX = 60000,	/* ms between two children */
 	CLOSE_MS = 1000,
 	SCRATCH = 3 << 20,	/* three lines of the journal, parsed */
-	SPAN_ROOM = 32768,	/* left in a document before another request */
+	END_ROOM = 64,		/* for the end of a document */
 	FETCH_MS = 10000, TRIES = 3,	/* for one document */
 	CHILD_MEMORY = 1 << 20
 };
@@ -204,15 +204,24 @@ void otlp_ended(struct monitor *m, struct str id)
 	monitor_leave(m);
 }
 
-static void put_request(struct monitor *m, struct page *pg, struct str id)
+/* E_FULL: its spans don't fit behind those that are there, which stay. */
+static int put_request(struct monitor *m, struct page *pg, struct str id)
 {
+	struct buf *b = &m->otlp.frame;
+	size_t before = b->n, count = pg->count;
 	struct journal_line l;
 
 	if (journal_find(m->journal, id, J_REQUEST, 0, &l) != OK) {
 		m->otlp.dropped++;
-		return;
+		return OK;
 	}
-	page_otlp_request(pg, &m->otlp.frame, &l);
+	page_otlp_request(pg, b, &l);
+	if (!b->full && b->cap - b->n >= END_ROOM)
+		return OK;
+	b->n = before;
+	b->full = 0;
+	pg->count = count;
+	return E_FULL;
 }
 
 /* The next document, behind its length. */
@@ -228,15 +237,17 @@ static void make_frame(struct monitor *m)
 	o->frame.full = 0;
 	buf_put(&o->frame, (struct str){ (const char *)&n, sizeof n });
 	page_otlp_open(&o->frame);
-	for (i = 0; i < OTLP_SPANS && o->n > 0 &&
-	    OTLP_FRAME - o->frame.n > SPAN_ROOM; i++) {
-		put_request(m, &pg, str_of(o->id[o->first]));
+	for (i = 0; i < OTLP_SPANS && o->n > 0; i++) {
+		if (put_request(m, &pg, str_of(o->id[o->first])) != OK) {
+			if (pg.count > 0)
+				break;		/* for the next document */
+			o->dropped++;		/* larger than any */
+		}
 		o->first = (o->first + 1) % OTLP_QUEUE;
 		o->n--;
 	}
 	page_otlp_close(&o->frame);
-	if (pg.count == 0 || o->frame.full) {
-		o->dropped += o->frame.full ? i : 0;
+	if (pg.count == 0) {
 		o->frame.n = 0;
 		return;
 	}
