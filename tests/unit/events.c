@@ -195,9 +195,9 @@ static void test_parts(void)
 		return;
 	for (i = 0; i < COUNT(cases); i++) {
 		T_STR(kept(cases[i].body, 0), str_of(cases[i].want),
-		    cases[i].what);
+		    "%s", cases[i].what);
 		T_STR(kept(cases[i].body, 1), str_of(cases[i].want),
-		    cases[i].what);
+		    "%s", cases[i].what);
 	}
 }
 
