@@ -6,6 +6,9 @@
  * memory is kept but the reserve descriptor and the tests' hook.
  *
  * SPDX-License-Identifier: MIT */
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE		/* SO_PEERCRED */
+#endif
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +18,9 @@
 #include <stdlib.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "sock.h"
@@ -74,6 +79,7 @@ static enum sock_reason reason(int err)
 		return SOCK_IN_USE;
 	case EACCES:
 	case EPERM:
+	case EROFS:
 		return SOCK_DENIED;
 	case EMFILE:
 	case ENFILE:
@@ -83,6 +89,9 @@ static enum sock_reason reason(int err)
 		return SOCK_NO_MEMORY;
 	case EINVAL:
 		return SOCK_BAD_ADDRESS;
+	case ENOENT:
+	case ENOTDIR:
+		return SOCK_NO_NAME;
 	default:
 		return SOCK_OTHER;
 	}
@@ -115,6 +124,10 @@ struct str sock_text(enum sock_reason why)
 		return S("the system is out of memory for sockets");
 	case SOCK_BAD_ADDRESS:
 		return S("not a numeric address");
+	case SOCK_NO_NAME:
+		return S("no such socket");
+	case SOCK_FOREIGN:
+		return S("another user's process is at the other end");
 	case SOCK_OTHER:
 		break;
 	}
@@ -156,6 +169,8 @@ static int from_system(struct sock_addr *a, const union system_addr *u)
 		a->port = ntohs(u->v6.sin6_port);
 		a->scope = u->v6.sin6_scope_id;
 		memcpy(a->ip, &u->v6.sin6_addr, 16);
+	} else if (u->any.sa_family == AF_UNIX) {
+		a->family = SOCK_LOCAL;
 	} else {
 		return E_NONE;
 	}
@@ -218,7 +233,7 @@ int sock_addr_of(struct sock_addr *a, const void *system, size_t n)
 
 	memset(&u, 0, sizeof u);
 	memcpy(&u, system, n < sizeof u ? n : sizeof u);
-	return from_system(a, &u);
+	return u.any.sa_family == AF_UNIX ? E_NONE : from_system(a, &u);
 }
 
 int sock_addr_is_loopback(const struct sock_addr *a)
@@ -228,6 +243,8 @@ int sock_addr_is_loopback(const struct sock_addr *a)
 
 	if (a->family == 4)
 		return a->ip[0] == 127;
+	if (a->family == SOCK_LOCAL)
+		return 1;
 	if (a->family != 6)
 		return 0;
 	return memcmp(a->ip, one, 16) == 0 ||
@@ -290,6 +307,8 @@ void sock_addr_host(struct buf *b, const struct sock_addr *a)
 		put_v4(b, a->ip);
 	else if (a->family == 6)
 		put_v6(b, a->ip);
+	else if (a->family == SOCK_LOCAL)
+		buf_put(b, S("unix"));
 	if (a->scope) {
 		buf_chr(b, '%');
 		buf_u64(b, a->scope);
@@ -331,15 +350,10 @@ static int give_up(int fd, enum sock_reason *why)
 	return SOCK_ERR;
 }
 
-static int new_socket(const struct sock_addr *a, enum sock_reason *why)
+static int stream_socket(int family, enum sock_reason *why)
 {
-	int fd;
+	int fd = socket(family, SOCK_STREAM, 0);
 
-	if (a->family != 4 && a->family != 6) {
-		*why = SOCK_BAD_ADDRESS;
-		return SOCK_ERR;
-	}
-	fd = socket(a->family == 4 ? AF_INET : AF_INET6, SOCK_STREAM, 0);
 	if (fd >= FD_SETSIZE) {
 		*why = SOCK_NO_FILES;
 		sock_close(fd);
@@ -348,6 +362,14 @@ static int new_socket(const struct sock_addr *a, enum sock_reason *why)
 	if (fd < 0 || prepare(fd, 1) < 0)
 		return give_up(fd, why);
 	return fd;
+}
+
+static int new_socket(const struct sock_addr *a, enum sock_reason *why)
+{
+	if (a->family == 4 || a->family == 6)
+		return stream_socket(a->family == 4 ? AF_INET : AF_INET6, why);
+	*why = SOCK_BAD_ADDRESS;
+	return SOCK_ERR;
 }
 
 int sock_listen_one(const struct sock_addr *a, enum sock_reason *why)
@@ -413,6 +435,88 @@ int sock_listen(int fd[SOCK_LISTEN_MAX], struct str host, unsigned port,
 	return fd[0] < 0 ? SOCK_ERR : 1;
 }
 
+/* ---- names in the file system ----------------------------------------- */
+
+_Static_assert(sizeof ((struct sockaddr_un *)0)->sun_path > SOCK_PATH_MAX,
+    "SOCK_PATH_MAX is more than this system has room for");
+
+/* A descriptor to go with the name, which must not look abstract: without a
+ * file there is no mode that keeps others out. */
+static int local_socket(struct sockaddr_un *u, struct str path,
+    enum sock_reason *why)
+{
+	memset(u, 0, sizeof *u);
+	u->sun_family = AF_UNIX;
+	*why = SOCK_BAD_ADDRESS;
+	if (path.n == 0 || path.p[0] != '/' || path.n > SOCK_PATH_MAX ||
+	    memchr(path.p, 0, path.n))
+		return SOCK_ERR;
+	memcpy(u->sun_path, path.p, path.n);
+	*why = SOCK_FINE;
+	return stream_socket(AF_UNIX, why);
+}
+
+int sock_local_listen(struct str path, enum sock_reason *why)
+{
+	struct sockaddr_un u;
+	int fd = local_socket(&u, path, why), r, err;
+	mode_t mask;
+
+	if (fd < 0)
+		return SOCK_ERR;
+	/* The file has its mode from its first moment on: a chmod would come
+	 * too late for who is quick. */
+	mask = umask(0177);
+	r = bind(fd, (const struct sockaddr *)&u, sizeof u);
+	err = errno;
+	umask(mask);
+	errno = err;
+	if (r < 0 || listen(fd, SOMAXCONN) < 0)
+		return give_up(fd, why);
+	return fd;
+}
+
+int sock_local_connect(struct str path, enum sock_reason *why)
+{
+	struct sockaddr_un u;
+	int fd = local_socket(&u, path, why), r;
+
+	if (fd < 0)
+		return SOCK_ERR;
+	do
+		r = barred('c', fd, NULL) ? -1 :
+		    connect(fd, (const struct sockaddr *)&u, sizeof u);
+	while (r < 0 && errno == EINTR);
+	if (r < 0 && (errno == EAGAIN || errno == EINPROGRESS)) {
+		*why = SOCK_TIMEOUT;
+	} else if (r < 0) {
+		*why = reason(errno);
+	} else if (sock_local_peer(fd) == OK) {
+		return fd;
+	} else {
+		*why = SOCK_FOREIGN;
+	}
+	sock_close(fd);
+	return SOCK_ERR;
+}
+
+int sock_local_peer(int fd)
+{
+#ifdef __linux__
+	/* The kernel's struct ucred, which a libc shows to GNU programs only. */
+	struct { int32_t pid; uint32_t uid, gid; } who = { 0, UINT32_MAX, 0 };
+	socklen_t n = sizeof who;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) < 0 ||
+	    n != sizeof who)
+		return E_FAULT;
+	return who.uid == 0 || who.uid == geteuid() ? OK : E_FAULT;
+#else
+	(void)fd;
+	return OK;
+#endif
+}
+
 static int accept_failed(int err, enum sock_reason *why)
 {
 	*why = reason(err);
@@ -462,7 +566,8 @@ int sock_accept(int listener, struct sock_addr *peer, enum sock_reason *why)
 			sock_close(fd);
 			continue;
 		}
-		set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+		if (u.any.sa_family != AF_UNIX)
+			set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 		(void)from_system(peer ? peer : &unused, &u);
 		return fd;
 	}
@@ -509,7 +614,8 @@ static int is_self(int fd, const struct sock_addr *peer)
 	struct sock_addr own;
 	socklen_t n = sizeof u;
 
-	return getsockname(fd, &u.any, &n) == 0 &&
+	return peer->family != SOCK_LOCAL &&
+	    getsockname(fd, &u.any, &n) == 0 &&
 	    from_system(&own, &u) == OK && own.port == peer->port &&
 	    own.family == peer->family && memcmp(own.ip, peer->ip, 16) == 0;
 }

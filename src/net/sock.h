@@ -34,6 +34,8 @@ enum sock_reason {
 	SOCK_NO_FILES,		/* out of descriptors, or past FD_SETSIZE */
 	SOCK_NO_MEMORY,
 	SOCK_BAD_ADDRESS,	/* not a numeric address */
+	SOCK_NO_NAME,		/* no such socket in the file system */
+	SOCK_FOREIGN,		/* the other end is another user's */
 	SOCK_OTHER
 };
 
@@ -41,7 +43,9 @@ enum sock_reason {
 struct str sock_text(enum sock_reason why);
 
 /* An address and port in a form of our own, without pointers, so that it can
- * travel in messages. family is 4, 6, or 0 for none. */
+ * travel in messages. family is 4, 6, SOCK_LOCAL for who came by a Unix socket
+ * and has no address, or 0 for none. */
+enum { SOCK_LOCAL = 1 };
 struct sock_addr {
 	unsigned char family;
 	unsigned char ip[16];		/* network order; IPv4 in the first 4 */
@@ -57,11 +61,11 @@ int sock_addr_parse(struct sock_addr *a, struct str host, unsigned port);
 /* From the resolver's form, n bytes of a struct sockaddr. OK, or E_NONE for
  * other families. */
 int sock_addr_of(struct sock_addr *a, const void *system, size_t n);
-/* 127.0.0.0/8, ::1, and 127.0.0.0/8 mapped into IPv6. */
+/* On this machine: 127.0.0.0/8, ::1, 127.0.0.0/8 mapped into IPv6, SOCK_LOCAL. */
 int sock_addr_is_loopback(const struct sock_addr *a);
 /* "127.0.0.1:80", "[::1]:80". */
 void sock_addr_text(struct buf *b, const struct sock_addr *a);
-/* The same without port and brackets. */
+/* The same without port and brackets; "unix" for SOCK_LOCAL. */
 void sock_addr_host(struct buf *b, const struct sock_addr *a);
 
 /* One listener, with SO_REUSEADDR; IPv6 only for itself. A descriptor or
@@ -76,6 +80,29 @@ enum { SOCK_LISTEN_MAX = 2 };
  * SOCK_ERR with nothing left open. */
 int sock_listen(int fd[SOCK_LISTEN_MAX], struct str host, unsigned port,
     enum sock_reason *why);
+
+/* The longest path of a Unix socket, without its NUL: what the system's
+ * sun_path has room for. */
+#ifdef __linux__
+enum { SOCK_PATH_MAX = 107 };
+#else
+enum { SOCK_PATH_MAX = 103 };	/* the BSDs, macOS */
+#endif
+
+/* Unix stream sockets with a name in the file system. path begins with '/' and
+ * holds no NUL, so that none is ever abstract; else SOCK_BAD_ADDRESS.
+ *
+ * A listener whose file is made with mode 0600, whatever the umask, unless the
+ * directory's default ACL has it otherwise: that is for the caller to look at.
+ * What is there already is left, with SOCK_IN_USE. */
+int sock_local_listen(struct str path, enum sock_reason *why);
+/* Connected at once, or not: SOCK_REFUSED when nobody listens there,
+ * SOCK_TIMEOUT when who does has let many wait, SOCK_FOREIGN as below. */
+int sock_local_connect(struct str path, enum sock_reason *why);
+/* Whether the other end is a process of our own user or of root, by what the
+ * system noted when it connected or began to listen. OK or E_FAULT; OK where
+ * the system doesn't say (no SO_PEERCRED). */
+int sock_local_peer(int fd);
 
 /* The next connection, with TCP_NODELAY; *peer may be NULL. SOCK_AGAIN: none.
  * SOCK_FULL: out of descriptors: the connection waits where it is, and the
@@ -108,7 +135,7 @@ void sock_shutdown_write(int fd);	/* FIN; reading goes on */
  * sees an answer, shut down, read to the end, then close. -1 is ignored. */
 void sock_close(int fd);
 
-/* OK or E_NONE (not connected, not an IP socket). */
+/* OK or E_NONE (not connected, a socket of another kind). */
 int sock_peer(int fd, struct sock_addr *a);
 /* The port a socket is bound to; 0 if none. */
 unsigned sock_port(int fd);

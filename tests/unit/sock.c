@@ -1,13 +1,13 @@
 /* sock.c -- addresses, listeners, connections and every way they fail.
  *
  * SPDX-License-Identifier: MIT */
+#include "../../src/net/sock.c"
 #include "t.h"
 
 #include <sys/resource.h>
 
-#include "../../src/net/sock.c"
-
 static enum sock_reason why;
+static char text_in[64];
 
 /* Waits for one descriptor; a test may take its time, but not for ever. */
 static int ready(int fd, int to_write)
@@ -367,6 +367,84 @@ static void test_ends(void)
 	sock_close(-1);
 }
 
+/* Longer than the union that accept fills in, as a peer may bind one. */
+static void test_local(void)
+{
+	char dir[] = "/tmp/claudecodex-sock-XXXXXX", path[160], name[160];
+	char longest[SOCK_PATH_MAX + 1];
+	struct str at = { path, 0 };
+	struct sock_addr peer;
+	struct stat st;
+	int l, a, b;
+
+	if (!T(mkdtemp(dir) != NULL, "a directory"))
+		return;
+	at.n = (size_t)snprintf(path, sizeof path, "%s/s", dir);
+	snprintf(name, sizeof name, "%s/a-name-of-some-length", dir);
+	T_INT(sock_local_connect(at, &why), SOCK_ERR, "none there");
+	T_INT(why, SOCK_NO_NAME, "says so");
+	umask(0);
+	l = sock_local_listen(at, &why);
+	T(l >= 0 && has_flags(l), "listens");
+	T(lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	    (st.st_mode & 07777) == 0600, "its user's alone: %o",
+	    (unsigned)st.st_mode);
+	T_INT(umask(022), 0, "the mask is as it was");
+	T_INT(sock_local_listen(at, &why), SOCK_ERR, "taken");
+	T_INT(why, SOCK_IN_USE, "says so");
+	a = sock_local_connect(at, &why);
+	T(a >= 0 && has_flags(a), "connected");
+	T_INT(sock_connect_done(a, &why), OK, "at once");
+	b = sock_accept(l, &peer, &why);
+	T(b >= 0, "accepted");
+	T_INT(peer.family, SOCK_LOCAL, "known for what it is");
+	T(sock_addr_is_loopback(&peer), "on this machine");
+	T_INT(sock_local_peer(b), OK, "of our user");
+	{
+		char text[SOCK_ADDR_TEXT];
+		struct buf w = buf_on(text, sizeof text);
+
+		sock_addr_host(&w, &peer);
+		T_STR(buf_str(&w), S("unix"), "its name");
+	}
+	T_INT(sock_write(a, S("hello"), &why), 5, "bytes");
+	T(ready(b, 0) && sock_read(b, text_in, sizeof text_in, &why) == 5,
+	    "arrive");
+	sock_close(a);
+	T_INT(sock_write(b, S("x"), &why), SOCK_ERR, "its end is told at once");
+	sock_close(b);
+	{
+		struct sockaddr_un u = { .sun_family = AF_UNIX };
+
+		a = socket(AF_UNIX, SOCK_STREAM, 0);
+		memcpy(u.sun_path, name, strlen(name));
+		T(bind(a, (struct sockaddr *)&u, sizeof u) == 0, "a peer "
+		    "with a name");
+		memcpy(u.sun_path, path, at.n + 1);
+		T(connect(a, (struct sockaddr *)&u, sizeof u) == 0,
+		    "connects");
+		b = sock_accept(l, &peer, &why);
+		T(b >= 0 && peer.family == SOCK_LOCAL, "known too");
+		sock_close(a);
+		sock_close(b);
+	}
+	sock_close(l);
+	T_INT(sock_local_connect(at, &why), SOCK_ERR, "nobody listens");
+	T_INT(why, SOCK_REFUSED, "says so");
+	T_INT(sock_local_listen(S("\0abstract"), &why), SOCK_ERR, "abstract");
+	T_INT(why, SOCK_BAD_ADDRESS, "is no path");
+	T_INT(sock_local_listen(S("/tmp/a\0b"), &why), SOCK_ERR, "NUL");
+	T_INT(sock_local_listen(S(""), &why), SOCK_ERR, "none");
+	T_INT(sock_local_listen(S("relative"), &why), SOCK_ERR, "relative");
+	memset(longest, '/', sizeof longest);
+	T_INT(sock_local_connect((struct str){ longest, sizeof longest },
+	    &why), SOCK_ERR, "too long");
+	T_INT(why, SOCK_BAD_ADDRESS, "says so");
+	unlink(path);
+	unlink(name);
+	rmdir(dir);
+}
+
 struct script {
 	long answer[8];
 	int op[8], n, calls;
@@ -532,6 +610,7 @@ static void test_setsize(void)
 
 static void test_pair(void)
 {
+	struct sock_addr peer;
 	int fd[2], i;
 	char in[8];
 
@@ -545,7 +624,8 @@ static void test_pair(void)
 	for (i = 0; i < 1000000; i++)
 		sock_wake(fd[1]);
 	T(1, "a full pair does not block the one who wakes");
-	T_INT(sock_peer(fd[0], &(struct sock_addr){ 0 }), E_NONE, "no IP");
+	T_INT(sock_peer(fd[0], &peer), OK, "a peer");
+	T_INT(peer.family, SOCK_LOCAL, "without an address");
 	T_INT(sock_port(fd[0]), 0, "no port");
 	sock_close(fd[0]);
 	sock_wake(fd[1]);
@@ -563,6 +643,7 @@ int main(void)
 	test_self();
 	test_bytes();
 	test_ends();
+	test_local();
 	test_hook();
 	test_no_files();
 	test_setsize();
