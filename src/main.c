@@ -111,7 +111,7 @@ static uint64_t machine_memory(void)
 	return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
 }
 
-static int listen_on(struct proxy *p)
+static int listen_on_port(struct proxy *p)
 {
 	enum sock_reason why = SOCK_FINE;
 	char text[256];
@@ -138,17 +138,78 @@ static int listen_on(struct proxy *p)
 	return E_FAULT;
 }
 
+static int listen_on_socket(struct proxy *p)
+{
+	char text[256 + SOCK_PATH_MAX];
+	struct buf b = buf_on(text, sizeof text);
+
+	buf_put(&b, S("cannot listen on unix:"));
+	buf_printable(&b, p->config->socket);
+	buf_put(&b, S(": "));
+	if (local_listen(&p->local, p->config->socket, &b) != OK) {
+		buf_put(&b, S("; set SERVER_SOCKET or --socket to another "
+		    "path"));
+	} else if (local_keep(&p->local, p->config->sandbox) != OK) {
+		buf_put(&b, S("no process to remove it in the end"));
+	} else {
+		p->listener[p->nlisteners++] = p->local.fd;
+		return OK;
+	}
+	die(buf_str(&b));
+	return E_FAULT;
+}
+
+/* The port first: when it is taken, no file has been made. */
+static int listen_on(struct proxy *p)
+{
+	if (p->config->tcp && listen_on_port(p) != OK)
+		return E_FAULT;
+	return p->config->socket.n ? listen_on_socket(p) : OK;
+}
+
+static void put_use(const struct config *c, struct buf *b)
+{
+	buf_put(b, S("  to use it:  export ANTHROPIC_BASE_URL=http://"
+	    "localhost"));
+	if (c->tcp) {
+		buf_chr(b, ':');
+		buf_u64(b, c->port);
+	} else {
+		buf_put(b, S(" ANTHROPIC_UNIX_SOCKET="));
+		buf_printable(b, c->socket);
+	}
+	buf_put(b, S(" CLAUDE_CODE_GATEWAY_HINT_HEADERS=1\n"
+	    "              export ANTHROPIC_API_KEY="));
+	buf_put(b, c->proxy_key.n ? S("<the PROXY_API_KEY>") : S("any"));
+	buf_put(b, S(" ; claude\n"));
+	if (!c->tcp) {
+		buf_put(b, S("  to watch:   SERVER_SOCKET="));
+		buf_printable(b, c->socket);
+		buf_put(b, S(" claudecodex tail\n"));
+	} else if (c->monitor_on) {
+		buf_put(b, S("  to watch:   http://localhost:"));
+		buf_u64(b, c->port);
+		buf_put(b, c->monitor_token.n ?
+		    S("/dashboard?token=<the MONITOR_TOKEN>\n") :
+		    S("/dashboard\n"));
+	}
+}
+
 static void banner(const struct proxy *p)
 {
 	const struct config *c = p->config;
 	const struct upstream *up = &c->upstreams[c->chosen];
 	struct buf b = buf_on(output_text, sizeof output_text);
 
-	buf_put(&b, S("claudecodex " VERSION " answers on http://"));
-	buf_put(&b, c->host.n ? c->host : S("localhost"));
-	buf_chr(&b, ':');
-	buf_u64(&b, c->port);
-	buf_put(&b, S(" from "));
+	buf_put(&b, S("claudecodex " VERSION " answers "));
+	if (c->tcp) {
+		buf_put(&b, S("on http://"));
+		buf_put(&b, c->host.n ? c->host : S("localhost"));
+		buf_chr(&b, ':');
+		buf_u64(&b, c->port);
+		buf_chr(&b, ' ');
+	}
+	buf_put(&b, S("from "));
 	buf_put(&b, up->name);
 	if (up->host.n) {
 		buf_put(&b, S(" ("));
@@ -167,20 +228,12 @@ static void banner(const struct proxy *p)
 		    "OPENAI_BASE_URL and OPENAI_MODEL,\n"
 		    "  AWS_PROFILE, or LLM_BACKEND=anthropic; then look at the result with "
 		    "--check. --help lists all.\n"));
-	buf_put(&b, S("  to use it:  export ANTHROPIC_BASE_URL=http://"
-	    "localhost:"));
-	buf_u64(&b, c->port);
-	buf_put(&b, S(" CLAUDE_CODE_GATEWAY_HINT_HEADERS=1\n"
-	    "              export ANTHROPIC_API_KEY="));
-	buf_put(&b, c->proxy_key.n ? S("<the PROXY_API_KEY>") : S("any"));
-	buf_put(&b, S(" ; claude\n"));
-	if (c->monitor_on) {
-		buf_put(&b, S("  to watch:   http://localhost:"));
-		buf_u64(&b, c->port);
-		buf_put(&b, c->monitor_token.n ?
-		    S("/dashboard?token=<the MONITOR_TOKEN>\n") :
-		    S("/dashboard\n"));
+	if (c->socket.n) {
+		buf_put(&b, S("  listening on unix:"));
+		buf_printable(&b, c->socket);
+		buf_put(&b, S(", for this user and root\n"));
 	}
+	put_use(c, &b);
 	put_all(1, buf_str(&b));
 }
 
@@ -261,7 +314,6 @@ static void serve_until_told(struct proxy *p)
 {
 	int64_t until = LOOP_NEVER;
 	unsigned signals;
-	int i;
 
 	while (!p->draining || (proxy_busy(p) && p->now < until)) {
 		signals = proxy_turn(p, until);
@@ -282,8 +334,7 @@ static void serve_until_told(struct proxy *p)
 			break;			/* told twice: at once */
 		p->draining = 1;
 		until = loop_now() + p->config->drain_ms;
-		for (i = 0; i < p->nlisteners; i++)
-			sock_close(p->listener[i]);
+		proxy_stop_listening(p);
 		if (proxy_busy(p) && !p->worker)
 			monitor_say(p->monitor, "note", S("ending; requests "
 			    "in flight may finish (DRAIN_TIMEOUT)"));
@@ -363,6 +414,7 @@ int main(int argc, char **argv)
 	sandbox_begin();
 	p->config = &config;
 	p->monitor = &monitor;
+	local_init(&p->local);
 	if (loop_init(&p->loop) != OK ||
 	    loop_random(p->ids.seed, sizeof p->ids.seed) != OK)
 		return die(S("the system gives no random bytes or no pipe"));
@@ -391,9 +443,10 @@ int main(int argc, char **argv)
 		return die(S("no address space for the slots; lower MAX_BODY "
 		    "or MAX_CONNECTIONS"));
 	if (p->config->check) {
+		r = check_socket(p->config);
 		/* Under the same limits, or it would promise too much. */
 		give_up_rights(p);
-		return check_run(p);
+		return check_run(p) | r;
 	}
 	if (listen_on(p) != OK)
 		return 1;

@@ -127,8 +127,11 @@ static void put_url(struct buf *b, const struct alarm *a, struct str line)
 	char plain[RECORD_TEXT + 1];
 	struct buf s = buf_on(plain, sizeof plain);
 
-	buf_put(b, S("ALERT_URL=http://localhost:"));
-	buf_u64(b, a->port);
+	buf_put(b, S("ALERT_URL=http://localhost"));
+	if (a->port) {
+		buf_chr(b, ':');
+		buf_u64(b, a->port);
+	}
 	buf_put(b, S("/dashboard"));
 	if (!id.n)
 		return;

@@ -60,7 +60,8 @@ struct alarm {
 
 struct monitor;
 
-/* Before rights are given up. command: shorter than ALARM_COMMAND. */
+/* Before rights are given up. command: shorter than ALARM_COMMAND. port: where
+ * the page is; 0: on none. */
 void alarm_open(struct monitor *m, struct str command, unsigned port);
 /* For the loop. */
 int alarm_fd(const struct monitor *m);

@@ -64,6 +64,11 @@ int command_fail(struct str what, struct str which)
 	return 2;
 }
 
+struct str command_socket(const struct command_input *in)
+{
+	return str_of(in->env(in->ctx, "SERVER_SOCKET"));
+}
+
 unsigned command_port(const struct command_input *in)
 {
 	uint64_t n;

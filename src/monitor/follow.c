@@ -10,10 +10,10 @@
 
 enum { RETRY_MS = 1000 };
 
-int follow_open(struct follow *f, const struct command_input *in,
-    unsigned port)
+int follow_open(struct follow *f, const struct command_input *in)
 {
-	f->port = port;
+	f->socket = command_socket(in);
+	f->port = command_port(in);
 	f->token = str_of(in->env(in->ctx, "MONITOR_TOKEN"));
 	f->key = str_of(in->env(in->ctx, "PROXY_API_KEY"));
 	f->fd = -1;
@@ -39,7 +39,9 @@ static void dial(struct follow *f)
 	f->taken = 0;
 	f->in_body = 0;
 	f->fd = -1;
-	if (sock_addr_parse(&a, S("127.0.0.1"), f->port) == OK)
+	if (f->socket.n)
+		f->fd = sock_local_connect(f->socket, &why);
+	else if (sock_addr_parse(&a, S("127.0.0.1"), f->port) == OK)
 		f->fd = sock_connect_start(&a, &why);
 	f->connecting = f->fd >= 0;
 	if (f->fd < 0)
@@ -55,8 +57,11 @@ static void ask(struct follow *f)
 	buf_put(&b, S("GET /dashboard/events"));
 	if (f->from_now)
 		buf_put(&b, S("?after=now"));
-	buf_put(&b, S(" HTTP/1.1\r\nhost: localhost:"));
-	buf_u64(&b, f->port);
+	buf_put(&b, S(" HTTP/1.1\r\nhost: localhost"));
+	if (!f->socket.n) {
+		buf_chr(&b, ':');
+		buf_u64(&b, f->port);
+	}
 	buf_put(&b, S("\r\naccept: text/event-stream\r\n"));
 	if (f->last) {
 		buf_put(&b, S("last-event-id: "));

@@ -30,6 +30,7 @@ struct rerun {
 	char *memory;
 	struct str model, session;
 	int64_t max_tokens;
+	struct str socket;
 	unsigned port;
 	struct str key;
 	uint64_t steps, bytes;
@@ -107,6 +108,7 @@ static int send(struct rerun *r, struct str body, struct arena *a,
 	struct buf fields = buf_on(field_text, sizeof field_text);
 	struct fetch f;
 
+	/* With a socket the port is only part of a name. */
 	buf_put(&url, S("http://127.0.0.1:"));
 	buf_u64(&url, r->port);
 	buf_put(&url, S("/v1/messages"));
@@ -119,6 +121,7 @@ static int send(struct rerun *r, struct str body, struct arena *a,
 	memset(&f, 0, sizeof f);
 	f.method = S("POST");
 	f.url = buf_str(&url);
+	f.socket = r->socket;
 	f.fields = buf_str(&fields);
 	f.body = body;
 	f.deadline = loop_now() + ANSWER_MS;
@@ -334,6 +337,7 @@ int command_replay(const struct command_input *in)
 	int yes = 0;
 
 	term_open(&r.out, 1, in);
+	r.socket = command_socket(in);
 	r.port = command_port(in);
 	r.key = str_of(in->env(in->ctx, "PROXY_API_KEY"));
 	while ((arg = args_next(&a)) != NULL) {

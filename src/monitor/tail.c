@@ -463,7 +463,7 @@ static int tail_proxy(struct tail *t, const struct command_input *in,
 
 	if (!f)
 		return command_fail(S("no memory"), S(""));
-	if (follow_open(f, in, command_port(in)) != OK)
+	if (follow_open(f, in) != OK)
 		return command_fail(S("MONITOR_TOKEN holds control bytes"),
 		    S(""));
 	f->from_now = from_now;
@@ -483,8 +483,11 @@ static int tail_proxy(struct tail *t, const struct command_input *in,
 			    S("-- older lines are not kept --\n"));
 		if (f->fd < 0 && !f->told && f->retry_at) {
 			f->told = 1;
-			command_fail(S("no proxy answers on this port yet; "
-			    "waiting (SERVER_PORT)"), S(""));
+			command_fail(f->socket.n ?
+			    S("no proxy of this user's answers there yet; "
+			    "waiting (SERVER_SOCKET)") :
+			    S("no proxy answers on this port yet; waiting "
+			    "(SERVER_PORT)"), S(""));
 		}
 		if (r != OK)
 			term_flush(&t->out);

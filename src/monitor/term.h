@@ -48,6 +48,7 @@ enum {
 /* A running proxy's stream of events; comes back where it was interrupted. */
 struct follow {
 	struct loop loop;
+	struct str socket;		/* SERVER_SOCKET; empty: the port */
 	unsigned port;
 	struct str token, key;		/* MONITOR_TOKEN, PROXY_API_KEY */
 	int fd;
@@ -68,8 +69,7 @@ struct follow {
 };
 
 /* OK or E_FAULT. */
-int follow_open(struct follow *f, const struct command_input *in,
-    unsigned port);
+int follow_open(struct follow *f, const struct command_input *in);
 /* OK: an event, until the next call. E_MORE: none by then, or the connection
  * changed. E_NONE: told to end. E_FAULT: refused; fault says why. */
 int follow_next(struct follow *f, int64_t until, struct sse_event *ev);
@@ -94,6 +94,9 @@ void *command_memory(size_t n);
  * and damaged ones. */
 struct journal *command_load(struct str text, uint64_t *lines,
     uint64_t *damaged);
+/* Where the running proxy listens: the path of its socket, or empty; else its
+ * port. */
+struct str command_socket(const struct command_input *in);
 unsigned command_port(const struct command_input *in);
 
 int command_tail(const struct command_input *in);

@@ -297,7 +297,7 @@ int command_top(const struct command_input *in)
 	if (!t)
 		return command_fail(S("no memory"), S(""));
 	term_open(&t->out, 1, in);
-	if (follow_open(&t->f, in, command_port(in)) != OK)
+	if (follow_open(&t->f, in) != OK)
 		return command_fail(S("MONITOR_TOKEN holds control bytes"),
 		    S(""));
 	t->f.from_now = 1;

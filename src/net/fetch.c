@@ -185,6 +185,14 @@ static int open_link(struct link *l, struct str host, unsigned port)
 	return say(l, sock_text(reason));
 }
 
+static int open_local(struct link *l, struct str path)
+{
+	enum sock_reason reason;
+
+	l->fd = sock_local_connect(path, &reason);
+	return l->fd >= 0 ? OK : say(l, sock_text(reason));
+}
+
 static int tls_lost(struct link *l)
 {
 	struct str why = tls_error(l->tls);
@@ -511,6 +519,8 @@ int fetch(const struct fetch *f, struct arena *a, struct fetch_answer *out,
 	}
 	if (u.tls && f->proxy.n)
 		r = tunnel(&l, *a, f, &u);
+	else if (!u.tls && f->socket.n)
+		r = open_local(&l, f->socket);
 	else
 		r = open_link(&l, u.host, u.port);
 	if (r == OK && u.tls) {

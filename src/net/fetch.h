@@ -39,6 +39,8 @@ struct fetch {
 	struct str method, url;
 	struct str fields;	/* further field lines, each with CR LF */
 	struct str body;	/* content-length is added for PUT and POST */
+	struct str socket;	/* for http: asked by this Unix socket; empty: by
+				 * the URL's host and port */
 	int64_t deadline;	/* loop_now() */
 	struct tls_shared *tls;	/* for https; roots already loaded */
 	struct str proxy;	/* for https: http://[user:password@]host:port,

@@ -293,6 +293,33 @@ static int check_one(struct proxy *p, struct upstream *up)
 	return failed;
 }
 
+int check_socket(const struct config *c)
+{
+	char text[256 + SOCK_PATH_MAX];
+	struct buf b = buf_on(text, sizeof text);
+	enum sock_reason why;
+	int fd, r = OK;
+
+	if (c->socket.n == 0)
+		return 0;
+	buf_put(&b, S("socket unix:"));
+	buf_printable(&b, c->socket);
+	buf_put(&b, S(": "));
+	fd = sock_local_connect(c->socket, &why);
+	sock_close(fd);
+	if (fd >= 0)
+		buf_put(&b, S("somebody listens there now"));
+	else
+		r = local_look(c->socket, &b);
+	if (fd < 0 && r == OK)
+		buf_put(&b, S("nobody listens there yet"));
+	else if (r != OK)
+		buf_put(&b, S(" (FAILED)"));
+	buf_chr(&b, '\n');
+	say(buf_str(&b));
+	return r != OK;
+}
+
 int check_run(struct proxy *p)
 {
 	static char text[32768];

@@ -612,8 +612,10 @@ static int read_ahead(struct proxy *p, struct client *c)
 		c->x.last_out = 0;	/* a ping is due at once */
 	else
 		n = sock_write(c->fd, processing, &why);
-	if (n > 0 && n < (long)processing.n) {
-		client_close(p, c);	/* half a head can't be taken back */
+	/* Half a head can't be taken back; a Unix socket says at once that
+	 * nobody is there. */
+	if (n == SOCK_ERR || (n > 0 && n < (long)processing.n)) {
+		client_close(p, c);
 		return 0;
 	}
 	c->probe_at = p->now + PROBE_FIRST;

@@ -10,6 +10,7 @@
 #include "settings.h"
 #include "../backend/bedrock.h"
 #include "../net/credentials.h"
+#include "../net/sock.h"
 
 enum { SMALL_MACHINE = 512 << 20 };	/* bytes: less for the monitor */
 enum {
@@ -507,15 +508,55 @@ static int read_limits(struct reader *r)
 	return OK;
 }
 
+/* By a flag or the environment, not by a file of the current directory. */
+static int set_by_owner(const struct config *c, enum set s)
+{
+	return setting_given(c, s) && setting(c, s)->source != FROM_DOTENV;
+}
+
+/* Alone it leaves no port open, whatever a .env says: who chose it wants the
+ * machine's other users out. */
+static int read_socket(struct reader *r)
+{
+	struct config *c = r->c;
+	struct str path = setting_value(c, SOCKET);
+	struct buf b = buf_open(r->a);
+	size_t i;
+
+	c->socket = path;
+	c->tcp = path.n == 0 || set_by_owner(c, HOST) ||
+	    set_by_owner(c, PORT_);
+	if (!c->tcp) {
+		setting(c, HOST)->value = S("");
+		setting(c, PORT_)->value = S("");
+	}
+	if (path.n == 0)
+		return OK;
+	for (i = 0; i < path.n; i++)
+		if ((unsigned char)path.p[i] < ' ' || path.p[i] == 127)
+			return setting_bad(r, SOCKET,
+			    S("must not hold control bytes"));
+	if (path.p[0] != '/' || path.p[path.n - 1] == '/')
+		return setting_bad(r, SOCKET,
+		    S("must be the path of a file, from / on"));
+	if (path.n <= SOCK_PATH_MAX)
+		return OK;
+	buf_put(&b, S("is longer than the "));
+	buf_u64(&b, SOCK_PATH_MAX);
+	buf_put(&b, S(" bytes a socket's path may have"));
+	return setting_bad(r, SOCKET, buf_end(r->a, &b));
+}
+
 static int read_server(struct reader *r)
 {
 	struct config *c = r->c;
 	struct str names = setting_value(c, NAMES), one;
-	uint64_t n;
+	uint64_t n = 0;
 
-	c->host = setting_value(c, HOST);
-	if (setting_number(r, PORT_, 0, 65535, &n) != OK)
+	if (read_socket(r) != OK ||
+	    (c->tcp && setting_number(r, PORT_, 0, 65535, &n) != OK))
 		return E_FAULT;
+	c->host = setting_value(c, HOST);
 	c->port = (unsigned)n;
 	while (str_cut(&names, ',', &one))
 		if (str_trim(one).n && c->nnames < COUNT(c->names))
@@ -665,9 +706,10 @@ int config_load(struct config *c, const struct config_input *in,
 	    read_otlp(&r) != OK ||
 	    set_up_all(&r) != OK)
 		return E_FAULT;
-	if (in->people && c->proxy_key.n == 0)
+	if (in->people && c->proxy_key.n == 0 && c->tcp)
 		warn(c, S("this machine has other users, and whoever reaches "
-		    "the port spends your money: set PROXY_API_KEY"));
+		    "the port spends your money: set PROXY_API_KEY, or "
+		    "SERVER_SOCKET instead of a port"));
 	keep_secrets(c);
 	return CONFIG_RUN;
 }

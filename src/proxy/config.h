@@ -43,6 +43,8 @@ struct route {
 struct config {
 	struct str host;	/* empty: both loopback addresses */
 	unsigned port;
+	int tcp;		/* listens on these; else they are empty and 0 */
+	struct str socket;	/* path of a Unix socket; empty: none */
 	struct str proxy_key;	/* empty: none asked */
 	struct str names[16];	/* further Host names that are ours */
 	size_t nnames;

@@ -1,9 +1,9 @@
 /* health.c -- --health: asks the running proxy whether it is well.
  *
- * For containers that hold nothing but the program: it finds the port as the
- * program itself does, from flags and environment, sends one request, and its
- * exit status is the answer; when that is no, one line says why. Nothing is set
- * up for it.
+ * For containers that hold nothing but the program: it finds socket or port as
+ * the program itself does, from flags and environment, sends one request, and
+ * its exit status is the answer; when that is no, one line says why. Nothing is
+ * set up for it.
  *
  * SPDX-License-Identifier: MIT */
 #include <unistd.h>
@@ -68,14 +68,11 @@ static void say(struct buf *b)
 		s = str_from(s, (size_t)n);
 }
 
-int health_run(struct loop *l, const struct config *c)
+static int dial_port(const struct config *c, struct buf *said,
+    enum sock_reason *why)
 {
 	struct str host = c->host;
 	struct sock_addr a;
-	enum sock_reason why;
-	char text[256];
-	struct buf b = buf_on(text, sizeof text);
-	int fd, r;
 
 	/* Who listens everywhere listens here. */
 	if (host.n == 0 || str_ieq(host, S("localhost")) ||
@@ -83,17 +80,31 @@ int health_run(struct loop *l, const struct config *c)
 		host = S("127.0.0.1");
 	else if (str_eq(host, S("::")))
 		host = S("::1");
+	buf_printable(said, str_head(host, 64));
+	buf_put(said, S(" port "));
+	buf_u64(said, c->port);
+	buf_put(said, S(": "));
+	*why = SOCK_BAD_ADDRESS;
+	return sock_addr_parse(&a, host, c->port) != OK ? SOCK_ERR :
+	    sock_connect_start(&a, why);
+}
+
+int health_run(struct loop *l, const struct config *c)
+{
+	enum sock_reason why;
+	char text[256 + SOCK_PATH_MAX];
+	struct buf b = buf_on(text, sizeof text);
+	int fd, r;
+
 	buf_put(&b, S("claudecodex: not healthy: "));
-	buf_printable(&b, str_head(host, 64));
-	buf_put(&b, S(" port "));
-	buf_u64(&b, c->port);
-	buf_put(&b, S(": "));
-	if (sock_addr_parse(&a, host, c->port) != OK) {
-		buf_put(&b, S("not an address"));
-		say(&b);
-		return 1;
+	if (c->socket.n) {
+		buf_put(&b, S("unix:"));
+		buf_printable(&b, c->socket);
+		buf_put(&b, S(": "));
+		fd = sock_local_connect(c->socket, &why);
+	} else {
+		fd = dial_port(c, &b, &why);
 	}
-	fd = sock_connect_start(&a, &why);
 	if (fd < 0)
 		buf_put(&b, sock_text(why));
 	r = fd < 0 ? E_NONE : ask(l, fd, &b);

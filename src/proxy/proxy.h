@@ -28,6 +28,7 @@
 #include "../net/credentials.h"
 #include "../net/fetch.h"
 #include "../net/helper.h"
+#include "../net/local.h"
 #include "../net/loop.h"
 #include "../net/sandbox.h"
 #include "../net/tls.h"
@@ -383,6 +384,9 @@ int replay_route(struct proxy *p, struct str model, struct destination *d,
  * TLS, and what it says to our credentials. Prints to standard output.
  * Returns the exit status: 0 when all that is configured works. */
 int check_run(struct proxy *p);
+/* Before rights are given up: says whether somebody listens on SERVER_SOCKET,
+ * if it is set, and 1 if nobody could. */
+int check_socket(const struct config *c);
 
 /* ---- health.c --------------------------------------------------------- */
 
@@ -430,12 +434,14 @@ struct proxy {
 	struct ids ids;
 	int64_t now;		/* loop_now() of this turn */
 	int64_t monitor_at;	/* when the monitor wants its next turn */
-	int listener[SOCK_LISTEN_MAX];
+	int listener[SOCK_LISTEN_MAX + 1];	/* ports and the socket */
 	int nlisteners;
+	struct local local;	/* SERVER_SOCKET */
 	size_t streams;		/* answers on their way in */
 	int64_t look_at;	/* at those who receive them, if many */
 	int64_t accept_after;	/* out of descriptors: wait till then */
 	int64_t turned_away;	/* when somebody was and it was said; 0: never */
+	int64_t kept_out;	/* the same of other users at the socket */
 	int draining;
 	size_t n;		/* slots, clients, connections */
 	struct client *clients;
@@ -463,6 +469,8 @@ unsigned proxy_turn(struct proxy *p, int64_t wake);
 /* The monitor's own part of a turn: what it waits for, and its work. */
 int64_t proxy_want_monitor(struct proxy *p);
 void proxy_turn_monitor(struct proxy *p);
+/* Nobody new: the listeners are closed, the socket's file removed. */
+void proxy_stop_listening(struct proxy *p);
 /* Clients that are not resting between requests. */
 size_t proxy_busy(const struct proxy *p);
 

@@ -55,20 +55,20 @@ static int is_greedy(const struct proxy *p, const struct sock_addr *peer)
 	return held >= (most < p->n ? most : (p->n * 3 + 3) / 4);
 }
 
-static void turn_away(struct proxy *p, int fd)
+/* Somebody is told why he isn't served, and we are, now and then. first: the
+ * answer's first lines. */
+static void turn_away(struct proxy *p, int fd, struct str first,
+    const struct fault *f, struct str warning, int64_t *said)
 {
 	char text[512], content[256], id_room[ID_MAX];
 	struct str id = id_new(&p->ids, S("req_"), id_room);
 	struct buf b = buf_on(text, sizeof text);
 	struct buf body = buf_on(content, sizeof content);
 	enum sock_reason why;
-	struct fault f;
 
-	FAULT(&f, 429, S("this address holds as many connections as one may "
-	    "(CLIENT_CONNECTIONS)"));
-	fault_write(&body, &f, id);
-	buf_put(&b, S("HTTP/1.1 429 Too Many Requests\r\ncontent-type: "
-	    "application/json\r\nretry-after: 5\r\nconnection: close\r\n"
+	fault_write(&body, f, id);
+	buf_put(&b, first);
+	buf_put(&b, S("content-type: application/json\r\nconnection: close\r\n"
 	    "request-id: "));
 	buf_put(&b, id);
 	buf_put(&b, S("\r\ncontent-length: "));
@@ -77,12 +77,34 @@ static void turn_away(struct proxy *p, int fd)
 	buf_put(&b, buf_str(&body));
 	(void)sock_write(fd, buf_str(&b), &why);
 	sock_close(fd);
-	if (p->turned_away == 0 || p->turned_away <= p->now - SAY_AGAIN) {
-		monitor_say(p->monitor, "warning", S("an address holds as many "
-		    "connections as one may (CLIENT_CONNECTIONS): more are "
-		    "turned away"));
-		p->turned_away = p->now;
+	if (*said == 0 || *said <= p->now - SAY_AGAIN) {
+		monitor_say(p->monitor, "warning", warning);
+		*said = p->now;
 	}
+}
+
+static void turn_away_greedy(struct proxy *p, int fd)
+{
+	struct fault f;
+
+	FAULT(&f, 429, S("this address holds as many connections as one may "
+	    "(CLIENT_CONNECTIONS)"));
+	turn_away(p, fd, S("HTTP/1.1 429 Too Many Requests\r\n"
+	    "retry-after: 5\r\n"), &f, S("an address holds as many "
+	    "connections as one may (CLIENT_CONNECTIONS): more are turned "
+	    "away"), &p->turned_away);
+}
+
+/* The file's mode keeps others out, unless it was changed; or they were given
+ * a connection, or may pass over modes. */
+static void turn_away_foreign(struct proxy *p, int fd)
+{
+	struct fault f;
+
+	FAULT(&f, 403, S("this socket serves its own user and root alone "
+	    "(SERVER_SOCKET)"));
+	turn_away(p, fd, S("HTTP/1.1 403 Forbidden\r\n"), &f, S("another user "
+	    "came by SERVER_SOCKET and was refused"), &p->kept_out);
 }
 
 static int is_resting(const struct client *c)
@@ -130,8 +152,12 @@ static void accept_some(struct proxy *p, int listener)
 			p->accept_after = p->now + ACCEPT_PAUSE;
 			return;
 		}
-		if (is_greedy(p, &peer))
-			turn_away(p, fd);
+		if (listener == p->local.fd)
+			peer = (struct sock_addr){ .family = SOCK_LOCAL };
+		if (peer.family == SOCK_LOCAL && sock_local_peer(fd) != OK)
+			turn_away_foreign(p, fd);
+		else if (is_greedy(p, &peer))
+			turn_away_greedy(p, fd);
 		else
 			client_accept(p, fd, &peer);
 	}
@@ -246,6 +272,15 @@ static void serve(struct proxy *p)
 		n->known = 0;
 		client_turn(p, &p->clients[i], r, w);
 	}
+}
+
+void proxy_stop_listening(struct proxy *p)
+{
+	int i;
+
+	local_remove(&p->local);
+	for (i = 0; i < p->nlisteners; i++)
+		sock_close(p->listener[i]);
 }
 
 size_t proxy_busy(const struct proxy *p)

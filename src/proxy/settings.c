@@ -44,6 +44,10 @@ static const struct option {
 	    "other demands PROXY_API_KEY" },
 	[PORT_] = { "SERVER_PORT", NULL, "--port", PORT, 0, "8082",
 	    "port; 0 takes a free one" },
+	[SOCKET] = { "SERVER_SOCKET", NULL, "--socket", TEXT, NO_DOTENV, "",
+	    "path of a Unix socket for this user alone. A port is then opened "
+	    "only if a flag or the environment sets SERVER_HOST or "
+	    "SERVER_PORT" },
 	[NAMES] = { "SERVER_NAMES", NULL, "--names", TEXT, 0, "",
 	    "further host names clients may use for us, comma separated" },
 	[PROXY_KEY] = { "PROXY_API_KEY", NULL, NULL, SECRET, 0, "",

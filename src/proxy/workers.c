@@ -230,6 +230,7 @@ static int become(struct proxy *p, size_t i, long parent)
 	size_t k;
 
 	keeper_bind(parent);
+	local_forget(&p->local);
 	for (k = 0; k < all.n; k++) {
 		sock_close(all.of[k].fd);
 		if (k != i)
@@ -294,8 +295,6 @@ static void order(int64_t now, int64_t grace)
 
 static void obey(struct proxy *p, unsigned signals)
 {
-	int i;
-
 	if (signals & LOOP_HUP)
 		monitor_reopen(p->monitor);
 	if (!(signals & (LOOP_TERM | LOOP_INT)))
@@ -304,8 +303,7 @@ static void obey(struct proxy *p, unsigned signals)
 	if (p->draining)
 		return;
 	p->draining = 1;
-	for (i = 0; i < p->nlisteners; i++)
-		sock_close(p->listener[i]);
+	proxy_stop_listening(p);
 	if (p->monitor->open)
 		monitor_say(p->monitor, "note", S("ending; requests in flight "
 		    "may finish (DRAIN_TIMEOUT)"));

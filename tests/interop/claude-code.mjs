@@ -113,6 +113,21 @@ for (const [shape, first, reasons] of [
 		assert.ok(chats.some((l) => l.notes?.length), 'no notes');
 	});
 
+scenario('claude code socket: the job without a port', async (s) => {
+	const p = project(FILES);
+	const path = join(p.home, 'proxy.sock');
+	const px = await target(s, 'openai', job(p.work, reads),
+		{ env: { SERVER_SOCKET: path } });
+	/* Nobody listens on that port: it can't have come by it. */
+	const r = await run('http://localhost:1', p,
+		'Two files, a third, an edit. JOB[main]',
+		{ env: { ANTHROPIC_UNIX_SOCKET: path } });
+
+	checkJob(p, r);
+	assert.deepEqual(s.up.refusals, []);
+	checkRecord(px, s.up);
+});
+
 scenario('claude code anthropic: the job, byte for byte, FN-20 21 26 40 48', async (s) => {
 	const p = project(FILES);
 	const px = await target(s, 'anthropic', job(p.work, reads));

@@ -141,6 +141,57 @@ static void people(void)
 	T_INT(c.per_client, 5, "as told");
 }
 
+static void a_socket(void)
+{
+	static const char *const bad[] = { "sock", "./sock", "@sock", "/run/",
+		"/", "/run/a\nb", "/run/a\177b", " /run/sock" };
+	char path[SOCK_PATH_MAX + 2];
+	size_t i;
+
+	T_INT(load(ENV("SERVER_SOCKET", "/run/sock"), "", NULL), CONFIG_RUN,
+	    "a socket");
+	T_STR(c.socket, S("/run/sock"), "is listened on");
+	T(!c.tcp && c.port == 0, "alone it leaves no port open");
+	T(c.monitor_on, "the monitor is this machine's");
+	load(ENV("SERVER_SOCKET", "/run/sock"), "SERVER_PORT=81\n"
+	    "SERVER_HOST=0.0.0.0\n", NULL);
+	T(!c.tcp && c.port == 0 && c.host.n == 0, "nor does a .env open one");
+	load(ENV("SERVER_SOCKET", "/run/sock", "SERVER_PORT", "81"), "", NULL);
+	T(c.tcp && c.port == 81 && c.socket.n, "both when a port is set");
+	load(ENV("SERVER_SOCKET", "/run/sock", "SERVER_HOST", "127.0.0.1"), "",
+	    NULL);
+	T(c.tcp && c.port == 8082, "or a host");
+	load(NULL, "", ARGS(A("--socket=/run/s"), A("--port"), A("0")));
+	T(c.tcp && c.port == 0 && c.socket.n, "or by flags");
+	T_INT(load(ENV("SERVER_SOCKET", "/run/sock", "SERVER_HOST", "::"), "",
+	    NULL), E_FAULT, "a wide host wants its key all the same");
+	load(NULL, "SERVER_SOCKET=/home/me/.ssh/agent\n", NULL);
+	T(c.socket.n == 0 && c.tcp, "a .env names no socket");
+	for (i = 0; i < COUNT(bad); i++) {
+		T_INT(load(ENV("SERVER_SOCKET", bad[i]), "", NULL), E_FAULT,
+		    "no path of a socket: %s", bad[i]);
+		T(says("SERVER_SOCKET: must"), "says so");
+	}
+	memset(path, 'x', sizeof path);
+	path[0] = '/';
+	path[SOCK_PATH_MAX] = '\0';
+	T_INT(load(ENV("SERVER_SOCKET", path), "", NULL), CONFIG_RUN,
+	    "the longest path");
+	path[SOCK_PATH_MAX] = 'x';
+	path[SOCK_PATH_MAX + 1] = '\0';
+	T_INT(load(ENV("SERVER_SOCKET", path), "", NULL), E_FAULT,
+	    "one byte more");
+	T(says("SERVER_SOCKET: is longer than the 10"), "says how long");
+	people_here = 1;
+	load(ENV("SERVER_SOCKET", "/run/sock"), "", NULL);
+	T(!warned("other users"), "with a socket alone others are shut out");
+	load(ENV("SERVER_SOCKET", "/run/sock", "SERVER_PORT", "81"), "", NULL);
+	T(warned("other users"), "with a port beside it they aren't");
+	load(NULL, "", NULL);
+	T(warned("SERVER_SOCKET"), "and are told of the way out");
+	people_here = 0;
+}
+
 static void wrong(void)
 {
 	static const struct { const char *name, *value, *text; } bad[] = {
@@ -294,6 +345,7 @@ int main(void)
 	small();
 	wrong();
 	people();
+	a_socket();
 	detection();
 	trust();
 	bedrock();
