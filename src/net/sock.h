@@ -103,6 +103,9 @@ int sock_local_connect(struct str path, enum sock_reason *why);
  * system noted when it connected or began to listen. OK or E_FAULT; OK where
  * the system doesn't say (no SO_PEERCRED). */
 int sock_local_peer(int fd);
+/* Whether the other end of a connected one is closed, not just its direction
+ * ended: unlike TCP's it keeps its peer's address then. */
+int sock_local_closed(int fd);
 
 /* The next connection, with TCP_NODELAY; *peer may be NULL. SOCK_AGAIN: none.
  * SOCK_FULL: out of descriptors: the connection waits where it is, and the

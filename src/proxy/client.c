@@ -633,7 +633,8 @@ static int probe(struct proxy *p, struct client *c)
 	/* Once it has read a FIN, Linux goes on to read the end even after a
 	 * reset; but then the socket has no peer any more. */
 	if (sock_read(c->fd, &byte, 1, &why) == SOCK_ERR ||
-	    sock_peer(c->fd, &peer) != OK) {
+	    sock_peer(c->fd, &peer) != OK ||
+	    (peer.family == SOCK_LOCAL && sock_local_closed(c->fd))) {
 		client_close(p, c);
 		return 0;
 	}

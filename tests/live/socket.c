@@ -699,6 +699,14 @@ static void test_ends(const char *workers)
 		    i ? "in a stream" : "before an answer");
 		close(up);
 		client = dial_at(path);
+		say_message(client, "false", "");
+		up = taken(listener);
+		shutdown(client, SHUT_WR);
+		read_all(client, "102 ");
+		close(client);
+		T(ends_soon(up), "gone after its direction's end: that too");
+		close(up);
+		client = dial_at(path);
 		say_message(client, "true", "");
 		shutdown(client, SHUT_WR);
 		up = taken(listener);

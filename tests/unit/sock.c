@@ -410,7 +410,11 @@ static void test_local(void)
 	T_INT(sock_write(a, S("hello"), &why), 5, "bytes");
 	T(ready(b, 0) && sock_read(b, text_in, sizeof text_in, &why) == 5,
 	    "arrive");
+	T(!sock_local_closed(b), "open");
+	sock_shutdown_write(a);
+	T(!sock_local_closed(b), "one direction ended");
 	sock_close(a);
+	T(sock_local_closed(b), "closed");
 	T_INT(sock_write(b, S("x"), &why), SOCK_ERR, "its end is told at once");
 	sock_close(b);
 	{
