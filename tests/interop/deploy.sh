@@ -102,6 +102,24 @@ balance() {
 	done
 }
 
+# The user's unit, with what systemd puts for %t; its socket alone is there.
+private() {
+	local path pid
+	path=$(sed -n 's/^Environment=SERVER_SOCKET=%t//p' \
+		$deploy/claudecodex-user.service)
+	path=/tmp/claudecodex-deploy-$$$path
+	(umask 077 && mkdir -p "${path%/*}")
+	env -i LLM_BACKEND=demo SERVER_SOCKET="$path" "$B/claudecodex" \
+		>"$here/private.log" 2>&1 &
+	pid=$!
+	started+=("$pid")
+	well '' env SERVER_SOCKET="$path" "$B/claudecodex" &&
+		[ "$(stat -c %a "$path")" = 600 ] &&
+		! grep 'http://localhost:' "$here/private.log" &&
+		kill "$pid" && wait "$pid" && rmdir "${path%/*}" \
+		"/tmp/claudecodex-deploy-$$"
+}
+
 buildah_here() {
 	buildah --storage-driver vfs --root "$here/store" --runroot "$here/run" "$@"
 }
@@ -152,6 +170,11 @@ sed "s|/usr/local/bin/claudecodex|$PWD/$B/claudecodex|" \
 check "systemd: the unit is right" quiet systemd-analyze verify --man=no \
 	"$here/claudecodex.service"
 check "systemd: its exposure is below 2 of 10" exposure
+sed "s|/usr/local/bin/claudecodex|$PWD/$B/claudecodex|" \
+	$deploy/claudecodex-user.service >"$here/claudecodex-user.service"
+check "systemd: so is the user's" quiet env XDG_RUNTIME_DIR="$here" \
+	systemd-analyze --user verify --man=no "$here/claudecodex-user.service"
+check "systemd: which opens a socket and no port" private
 check "HAProxy is here" need haproxy haproxy
 check "HAProxy: the file is right" haproxy -c -f $deploy/haproxy.cfg
 check "HAProxy: answers through it" balance
