@@ -154,7 +154,6 @@ void metrics_open(void)
 
 void metrics_init(struct metrics *t, int64_t wall_ms)
 {
-	memset(t, 0, sizeof *t);
 	t->started = wall_ms;
 	metrics_open();
 }

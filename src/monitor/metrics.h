@@ -53,7 +53,7 @@ struct metrics {
 struct monitor;
 struct record;
 
-/* Once, at the start. */
+/* Once, at the start; t is zero. */
 void metrics_init(struct metrics *t, int64_t wall_ms);
 /* In each process, before it may open files no more: for its memory. */
 void metrics_open(void);

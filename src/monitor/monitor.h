@@ -184,7 +184,8 @@ struct monitor {
 };
 
 /* Opens the log (directory 0700, file 0600, no symbolic links, refused if
- * others own it). Never fails: what is wrong is said once on the console. */
+ * others own it). m is zero, and most of it stays so, costing no memory, until
+ * it is used. Never fails: what is wrong is said once on the console. */
 void monitor_open(struct monitor *m, const struct monitor_options *o);
 /* SIGHUP: closes and opens the log anew. */
 void monitor_reopen(struct monitor *m);

@@ -116,7 +116,6 @@ void monitor_open(struct monitor *m, const struct monitor_options *o)
 {
 	size_t i;
 
-	memset(m, 0, sizeof *m);
 	m->lock.shared = o->shared;
 	m->opt = *o;
 	for (i = 0; i < o->nsecrets && i < MONITOR_SECRETS_MAX; i++)

@@ -403,9 +403,9 @@ int helper_keep(struct helper *h, const struct helper_service *services,
 {
 	size_t i;
 
-	memset(h, 0, sizeof *h);
 	h->fd = -1;
 	h->next_id = 1;
+	h->nservices = 0;
 	h->services[h->nservices++] = (struct helper_service){
 	    HELPER_RESOLVE, resolve, RESOLVE_TIME };
 	for (i = 0; i < n && h->nservices < HELPER_SERVICES_MAX; i++)

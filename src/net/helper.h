@@ -85,13 +85,15 @@ struct helper {
 };
 
 /* Starts the child: after loop_init, which occupies descriptors 0-2, but early,
- * before secrets are read and memory is filled, as it gets a copy of both. OK;
- * E_FAULT, which is not final, as helper_turn tries again; E_LIMIT: too many
- * services. */
+ * before secrets are read and memory is filled, as it gets a copy of both. h is
+ * zero, and isn't written where nothing stands: its pages cost nothing till
+ * then. OK; E_FAULT, which is not final, as helper_turn tries again; E_LIMIT:
+ * too many services. */
 int helper_start(struct helper *h, const struct helper_service *services,
     size_t n, int64_t now);
 
-/* The same without the child, which the first turn starts. */
+/* The same without the child, which the first turn starts; as often as wanted
+ * before that. */
 int helper_keep(struct helper *h, const struct helper_service *services,
     size_t n);
 

@@ -41,20 +41,11 @@ static size_t slot_size(const struct proxy *p)
 
 static int map_arrays(struct proxy *p)
 {
-	struct tls *tls;
-	size_t i;
-
 	p->nall = p->n * p->config->workers;
 	p->all = p->clients = share_map(round_up(p->nall * sizeof *p->all));
 	p->conns = map(round_up(p->n * sizeof *p->conns));
-	tls = map(round_up(p->n * sizeof *tls));
-	if (!p->clients || !p->conns || !tls)
-		return E_FAULT;
-	for (i = 0; i < p->n; i++) {
-		p->conns[i].fd = -1;
-		p->conns[i].tls = &tls[i];
-	}
-	return OK;
+	p->engines = map(round_up(p->n * sizeof *p->engines));
+	return p->clients && p->conns && p->engines ? OK : E_FAULT;
 }
 
 int memory_map(struct proxy *p, unsigned slots)

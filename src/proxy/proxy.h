@@ -101,7 +101,7 @@ struct conn {
 	struct helper_addrs addrs;
 	size_t next;		/* address to try next */
 	enum sock_reason why;
-	struct tls *tls;	/* this slot's engine; used if up->tls */
+	struct tls *tls;	/* its engine; used if up->tls */
 	size_t nsmall, small_sent;
 	char small[CONNECT_HEAD_MAX];
 	struct http_body drain;
@@ -452,6 +452,7 @@ struct proxy {
 	size_t nall;		/* clients of all workers: memory that they */
 	struct client *all;	/* share, so that one that died is accounted */
 	struct conn *conns;
+	struct tls *engines;	/* one of each connection */
 	/* Connections that are pooled or drain; one that was taken up or closed
 	 * stays in the list until conn_tend meets it. */
 	unsigned short resting[CONNECTIONS_MAX];

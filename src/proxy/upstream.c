@@ -64,6 +64,7 @@ struct conn *conn_get(struct proxy *p, const struct upstream *up, int fresh)
 	c->state = CONN_RESOLVE;
 	c->fd = -1;
 	c->up = up;
+	c->tls = &p->engines[c - p->conns];
 	c->tunnel = up->tls && p->config->have_proxy &&
 	    !config_no_proxy(p->config, up->host, up->port);
 	c->reused = c->cut = 0;

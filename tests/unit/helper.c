@@ -324,6 +324,7 @@ static void test_life(void)
 	if (pid == 0) {
 		struct buf b = buf_on(text, sizeof text);
 
+		memset(&helper, 0, sizeof helper);
 		(void)helper_start(&helper, services, 1, loop_now());
 		(void)helper_ask(&helper, HELPER_CREDENTIALS, S("hang"),
 		    loop_now(), &a);

@@ -60,6 +60,7 @@ static void begin_world(uint64_t size)
 	struct monitor_options o = { .console_fd = -1, .memory = size,
 	    .slots = SLOTS };
 
+	memset(&mon, 0, sizeof mon);
 	monitor_open(&mon, &o);
 	serial = 0;
 }
