@@ -1,5 +1,6 @@
 /* bench.c -- what a request costs here, beside nginx passing the same bytes and
- * beside another translator, claude-code-router.
+ * beside another translator, claude-code-router; and beside bare.c, which shows
+ * what the loop and the sockets alone cost.
  *
  *	build/tests/bench/bench build/claudecodex NGINX [ROUNDS [LOAD]]
  *
@@ -146,6 +147,12 @@ static double per(size_t i, size_t requests)
 	    loads[i].kind == BURST ? EVENTS : PACED);
 }
 
+/* The one that passes bytes unread has no TLS. */
+static int takes_part(enum who who, enum way way)
+{
+	return binaries[who] && (who != BARE || way == PLAIN);
+}
+
 static double measure(size_t i, enum who who)
 {
 	const struct load *l = &loads[i];
@@ -154,7 +161,7 @@ static double measure(size_t i, enum who who)
 	struct trial x = trial_of(t, i, total), warm = x;
 	int64_t before;
 
-	if (!binaries[who] || !total || lost[i][who])
+	if (!takes_part(who, l->way) || !total || lost[i][who])
 		return 0;
 	warm.total = who == PEER ? 1 : x.lanes;
 	warm.lanes = warm.total;
@@ -209,19 +216,22 @@ static double median(const double *v, int n)
 
 static void heading(const char *what, const char *aim)
 {
-	printf("\n%-28s %8s %8s %8s %8s   %s\n", what, names[OURS],
-	    names[NGINX], names[PEER], "ratio", aim);
+	printf("\n%-28s %8s %8s %8s %8s %8s   %s\n", what, names[OURS],
+	    names[NGINX], names[BARE], names[PEER], "ratio", aim);
 }
 
-/* v: of ours, nginx, the peer; none of the last when 0. */
+/* v: of all; 0 is not measured, less is void. */
 static void row(const char *name, int digits, const double *v, double ratio,
     const char *aim)
 {
-	printf("%-28s %8.*f %8.*f ", name, digits, v[OURS], digits, v[NGINX]);
-	if (v[PEER] > 0)
-		printf("%8.*f ", digits, v[PEER]);
-	else
-		printf("%8s ", v[PEER] < 0 ? "void" : "-");
+	int k;
+
+	printf("%-28s ", name);
+	for (k = 0; k < WHOS; k++)
+		if (v[k] > 0)
+			printf("%8.*f ", digits, v[k]);
+		else
+			printf("%8s ", v[k] < 0 ? "void" : "-");
 	if (ratio > 0)
 		printf("%8.2f", ratio);
 	else
@@ -285,7 +295,8 @@ static void report_times(void)
 
 		for (k = 0; k < WHOS; k++) {
 			p50[k] = p99[k] = 0;
-			if (!binaries[k] || lost[which[i]][k])
+			if (!takes_part((enum who)k, l->way) ||
+			    lost[which[i]][k])
 				continue;
 			probe(&targets[l->way][k], which[i], k == PEER ||
 			    l->way == TLS_NEW ? PROBES_FEW : PROBES, &p50[k],
@@ -490,7 +501,7 @@ static void start_all(void)
 		for (k = 0; k < WHOS; k++) {
 			struct trial x;
 
-			if (!binaries[k])
+			if (!takes_part((enum who)k, (enum way)w))
 				continue;
 			target_start(&targets[w][k], (enum who)k, (enum way)w);
 			x = trial_of(&targets[w][k], KB1, 1);
@@ -543,6 +554,7 @@ int main(int argc, char **argv)
 {
 	int rounds = argc > 3 ? atoi(argv[3]) : 3;
 	const char *only = argc > 4 ? argv[4] : NULL;
+	static char bare[512];
 	struct rlimit files;
 	size_t i;
 
@@ -558,6 +570,10 @@ int main(int argc, char **argv)
 	}
 	binaries[OURS] = argv[1];
 	binaries[NGINX] = argv[2];
+	/* Stands beside this one: bench, but for the name. */
+	snprintf(bare, sizeof(bare), "%.*sbare", (int)strlen(argv[0]) - 5,
+	    argv[0]);
+	binaries[BARE] = bare;
 	binaries[PEER] = getenv("PEER");
 	node = getenv("NODE");
 	if (!node)

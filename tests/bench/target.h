@@ -9,7 +9,7 @@
 
 #include "upstream.h"
 
-enum who { OURS, NGINX, PEER, WHOS };
+enum who { OURS, NGINX, BARE, PEER, WHOS };
 
 /* How it reaches the upstream. The TLS is that of an nginx of its own. */
 enum way { PLAIN, TLS_KEPT, TLS_NEW, WAYS };
@@ -29,7 +29,7 @@ struct target {
 	const char *lost;	/* what was wrong with its answer */
 };
 
-static const char *const names[WHOS] = { "ours", "nginx", "router" };
+static const char *const names[WHOS] = { "ours", "nginx", "bare", "router" };
 static const char *binaries[WHOS];	/* NULL: not here */
 static const char *node;		/* what runs the peer */
 static char dir[] = "/tmp/claudecodex-bench-XXXXXX";
@@ -247,16 +247,19 @@ static void become_target(const struct target *t, char *const *env,
     const char *out)
 {
 	char conf[96], name[256], script[256], prefix[] = "-p", file[] = "-c",
-	    start_word[] = "start";
+	    start_word[] = "start", port[12], up[12];
 	char *ours[] = { name, NULL };
 	char *nginx[] = { name, prefix, dir, file, conf, NULL };
+	char *bare[] = { name, port, up, NULL };
 	char *peer[] = { name, script, start_word, NULL };
-	char *const *args[WHOS] = { ours, nginx, peer };
+	char *const *args[WHOS] = { ours, nginx, bare, peer };
 	int fd = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);	/* no wrong answer leaves one */
 	pin(0, 1);
 	snprintf(conf, sizeof(conf), "%s/nginx-%d.conf", dir, (int)t->way);
+	snprintf(port, sizeof(port), "%d", t->port);
+	snprintf(up, sizeof(up), "%d", upstream_port[t->way]);
 	snprintf(name, sizeof(name), "%s", t->who == PEER ? node :
 	    binaries[t->who]);
 	snprintf(script, sizeof(script), "%s", t->who == PEER ?
@@ -316,14 +319,15 @@ static void await(int port, const char *name)
 static void target_start(struct target *t, enum who who, enum way way)
 {
 	static const char end[] = "\"finish_reason\":\"stop\"";
+	int passes = who == NGINX || who == BARE;
 	char logs[16];
 
 	memset(t, 0, sizeof(*t));
 	t->who = who;
 	t->way = way;
-	t->end = who == NGINX ? end : "end_turn";
-	t->stream_end = who == NGINX ? "[DONE]" : "message_stop";
-	t->event = who == NGINX ? "\"content\":\"" :
+	t->end = passes ? end : "end_turn";
+	t->stream_end = passes ? "[DONE]" : "message_stop";
+	t->event = passes ? "\"content\":\"" :
 	    "event: content_block_delta";
 	close(listen_free(&t->port));
 	snprintf(logs, sizeof(logs), "logs-%d", (int)way);
