@@ -45,7 +45,8 @@ static int map_arrays(struct proxy *p)
 	p->all = p->clients = share_map(round_up(p->nall * sizeof *p->all));
 	p->conns = map(round_up(p->n * sizeof *p->conns));
 	p->engines = map(round_up(p->n * sizeof *p->engines));
-	return p->clients && p->conns && p->engines ? OK : E_FAULT;
+	p->taken = share_map(round_up(WORKERS_MAX * sizeof *p->taken));
+	return p->clients && p->conns && p->engines && p->taken ? OK : E_FAULT;
 }
 
 int memory_map(struct proxy *p, unsigned slots)

@@ -449,6 +449,8 @@ struct proxy {
 	size_t nused;		/* one above the highest slot in use */
 	unsigned worker;	/* which of WORKERS, from 1; 0: alone */
 	int orders;		/* a worker's descriptor to who watches over it */
+	_Atomic int *taken;	/* connections of each worker; shared */
+	int64_t yield_until;	/* new ones are left to another; 0: not */
 	size_t nall;		/* clients of all workers: memory that they */
 	struct client *all;	/* share, so that one that died is accounted */
 	struct conn *conns;

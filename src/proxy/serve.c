@@ -6,12 +6,17 @@
  * needs anyway.
  *
  * SPDX-License-Identifier: MIT */
+#include <limits.h>
+
 #include "proxy.h"
 
 enum {
 	ACCEPT_MAX = 16,	/* new connections a turn */
 	ACCEPT_PAUSE = 200,	/* ms without accepting after running out of
 				 * descriptors: no busy loop */
+	YIELD = 1,		/* ms that a new connection waits for a worker
+				 * who has fewer, */
+	YIELDED = 100,		/* and so long that was for this connection */
 	SAY_AGAIN = 60000,	/* ms from one warning to the next of its kind */
 	MANY = 32,		/* streams: select looks at both ends of all of
 				 * them, whichever one it was that came on */
@@ -128,13 +133,37 @@ static void make_room(struct proxy *p)
 		client_close(p, oldest);
 }
 
+/* How many connections this process takes now. Of several workers whoever is
+ * awake first would have most of them, and one processor. So who has more than
+ * another leaves that one a moment to come, but no more: it may be stopped. */
+static int acceptable(struct proxy *p)
+{
+	int i, have, least = INT_MAX;
+
+	if (!p->worker)
+		return ACCEPT_MAX;
+	have = p->taken[p->worker - 1];
+	for (i = 0; i < (int)p->config->workers; i++)
+		if (i + 1 != (int)p->worker && p->taken[i] < least)
+			least = p->taken[i];
+	if (have <= least)
+		return least - have < ACCEPT_MAX ? least - have + 1 :
+		    ACCEPT_MAX;
+	if (p->now >= p->yield_until && p->now - p->yield_until < YIELDED) {
+		p->yield_until = 0;
+		return 1;
+	}
+	p->yield_until = p->now + YIELD;
+	return 0;
+}
+
 static void accept_some(struct proxy *p, int listener)
 {
 	struct sock_addr peer = { 0 };
 	enum sock_reason why = SOCK_FINE;
-	int i, fd;
+	int i, fd, n = acceptable(p);
 
-	for (i = 0; i < ACCEPT_MAX; i++) {
+	for (i = 0; i < n; i++) {
 		/* Later ones may not be there, and who was just accepted has
 		 * had no turn to be read. */
 		if (i == 0 && !have_slot(p))
@@ -160,6 +189,8 @@ static void accept_some(struct proxy *p, int listener)
 			turn_away_greedy(p, fd);
 		else
 			client_accept(p, fd, &peer);
+		if (p->worker)
+			p->taken[p->worker - 1]++;
 	}
 }
 
@@ -217,7 +248,7 @@ static int clients_due(struct proxy *p, int64_t *wake)
 static int64_t collect_wants(struct proxy *p, int64_t wake)
 {
 	size_t i, streams = 0, takes = p->nused < p->n, last = 0;
-	int look = clients_due(p, &wake), all;
+	int look = clients_due(p, &wake), all, used = 0;
 	struct interest *n;
 	struct conn *c;
 
@@ -227,6 +258,7 @@ static int64_t collect_wants(struct proxy *p, int64_t wake)
 			ask(p, &p->clients[i], n);
 		if (n->used)
 			last = i + 1;
+		used += n->used;
 		streams += n->streams;
 		takes += n->takes;
 		all = look || !n->streams;
@@ -237,6 +269,8 @@ static int64_t collect_wants(struct proxy *p, int64_t wake)
 	}
 	p->streams = streams;
 	p->nused = last;
+	if (p->worker)
+		p->taken[p->worker - 1] = used;
 	for (i = 0; i < p->nresting; i++) {
 		c = &p->conns[p->resting[i]];
 		if (c->state != CONN_IDLE && c->state != CONN_DRAIN)
@@ -248,8 +282,9 @@ static int64_t collect_wants(struct proxy *p, int64_t wake)
 	 * backlog are not looked at: select would wake us for nothing. */
 	if (p->draining)
 		return wake;
-	if (p->now < p->accept_after)
-		return earlier(wake, p->accept_after);
+	if (p->now < p->accept_after || p->now < p->yield_until)
+		return earlier(wake, p->now < p->accept_after ?
+		    p->accept_after : p->yield_until);
 	for (i = 0; i < (size_t)p->nlisteners && takes; i++)
 		loop_want(&p->loop, p->listener[i], WANT_READ);
 	return wake;

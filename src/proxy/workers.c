@@ -173,6 +173,7 @@ static void bury(struct proxy *p, size_t i)
 	monitor_enter(p->monitor);
 	settle(p, i);
 	p->monitor->resident[i] = 0;
+	p->taken[i] = 0;
 	if (WIFSIGNALED(w->status))
 		say(p, i, " was killed by signal ", WTERMSIG(w->status), then);
 	else if (!p->draining || WEXITSTATUS(w->status))

@@ -4,6 +4,8 @@
  *
  *	build/tests/bench/bench build/claudecodex NGINX [ROUNDS [LOAD]]
  *
+ * LOAD: part of the name of one, or "one at a time", to look into.
+ *
  * One run on one machine: an upstream of our own, then rounds in which the
  * programs take turns at the same loads. nginx has one process, keep-alive
  * upstreams, and looks into nothing; PEER names the other translator's script,
@@ -601,6 +603,8 @@ int main(int argc, char **argv)
 	if (only) {			/* one load, to look into */
 		if (nlate[OURS])
 			report_late();
+		if (strcmp(only, "one at a time") == 0)
+			report_times();
 		/* Not killed: callgrind writes what it saw at the end. */
 		for (i = 0; i < WAYS; i++)
 			target_stop(&targets[i][OURS]);
