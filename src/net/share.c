@@ -14,7 +14,7 @@
 
 enum {
 	HIDDEN_MAX = 32,
-	LOOKS = 200,		/* some microseconds */
+	LOOKS = 20000,		/* some 20 us: a small request holds it for 10 */
 	MOMENT_NS = 20000
 };
 
