@@ -19,6 +19,7 @@ enum {
 	SHORT_MS = 1000,
 	ROOM = 8 << 20,		/* of an answer, of the journal */
 	KILLS = 5,
+	SPREAD = 16,		/* connections */
 	PROCESSES = 64
 };
 
@@ -473,6 +474,59 @@ static void reopened(void)
 
 /* Killed at any moment, also with the lock: whatever it was doing, the others
  * go on and every request has an end. */
+static int open_files(pid_t pid)
+{
+	struct dirent *e;
+	char path[64];
+	int n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%ld/fd", (long)pid);
+	d = opendir(path);
+	while (d && (e = readdir(d)))
+		n++;
+	if (d)
+		closedir(d);
+	return n;
+}
+
+/* Connections that come together are shared; those that come while the other is
+ * stopped are taken by the one that isn't. */
+static void spread(void)
+{
+	int64_t end = now_ms() + SOON_MS;
+	int fd[2 * SPREAD], before[N], took[N], i;
+
+	/* One that has just begun still closes what isn't its own. */
+	for (i = 0; i < N; i++)
+		do {
+			before[i] = open_files(worker[i]);
+			nap(100);
+		} while (open_files(worker[i]) != before[i]);
+	for (i = 0; i < SPREAD; i++)
+		fd[i] = dial(proxy.port);
+	do {
+		nap(10);
+		for (i = 0; i < N; i++)
+			took[i] = open_files(worker[i]) - before[i];
+	} while (took[0] + took[1] < SPREAD && now_ms() < end);
+	T(took[0] + took[1] == SPREAD && took[0] >= SPREAD / 4 &&
+	    took[1] >= SPREAD / 4, "%d connections: %d and %d", SPREAD,
+	    took[0], took[1]);
+	stopped(1);
+	for (i = SPREAD; i < 2 * SPREAD; i++)
+		fd[i] = dial(proxy.port);
+	end = now_ms() + SOON_MS;
+	while (open_files(worker[0]) - before[0] < took[0] + SPREAD &&
+	    now_ms() < end)
+		nap(10);
+	T_INT(open_files(worker[0]) - before[0], took[0] + SPREAD,
+	    "who isn't stopped takes all that come");
+	go_on();
+	for (i = 0; i < 2 * SPREAD; i++)
+		close(fd[i]);
+}
+
 static void storm(void)
 {
 	static const char body[] = "{\"model\":\"m\",\"max_tokens\":64,"
@@ -615,6 +669,7 @@ int main(int argc, char **argv)
 		T(stop(&proxy, 0), "it ends with status 0");
 	}
 	if (begin(0)) {
+		spread();
 		storm();
 		T(stop(&proxy, t_count.failed > 0), "it ends with status 0");
 	}
