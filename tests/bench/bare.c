@@ -48,11 +48,10 @@ static void begin(int client, const struct sock_addr *upstream)
 	size_t i;
 	int up = sock_connect_start(upstream, &why);
 
-	for (i = 0; i < PAIRS && pairs[i].used; i++)
+	for (i = 0; pairs[i].used; i++)		/* nused < PAIRS */
 		;
-	if (i == PAIRS || up < 0) {
+	if (up < 0) {
 		sock_close(client);
-		sock_close(up);
 		return;
 	}
 	pairs[i].used = 1;
@@ -111,7 +110,7 @@ static void turn(int listener, const struct sock_addr *upstream)
 	if (nused >= MANY && (size_t)loop.ready < nused / 8 && now == began)
 		loop_pause(PAUSE);
 	loop_begin(&loop);
-	loop_want(&loop, listener, WANT_READ);
+	loop_want(&loop, nused < PAIRS ? listener : -1, WANT_READ);
 	for (i = 0; i < PAIRS; i++) {
 		if (!pairs[i].used)
 			continue;
@@ -130,7 +129,7 @@ static void turn(int listener, const struct sock_addr *upstream)
 		    (!pass(&pairs[i].out, &pairs[i].answers, 0) ||
 		    !pass(&pairs[i].in, &pairs[i].answers, 1)))
 			end(&pairs[i]);
-	while (loop_readable(&loop, listener) &&
+	while (nused < PAIRS && loop_readable(&loop, listener) &&
 	    (fd = sock_accept(listener, &peer, &why)) >= 0)
 		begin(fd, upstream);
 }
