@@ -1,6 +1,6 @@
 /* workers.c -- how many requests a second one worker answers, and two.
  *
- *	build/tests/bench/workers build/claudecodex [SECONDS]
+ *	build/tests/bench/workers build/claudecodex [SECONDS [LOAD]]
  *
  * The demo answers, so that nothing but the program and this client need the
  * processors; what the client itself takes is told, as it has to share them. Each
@@ -174,13 +174,15 @@ int main(int argc, char **argv)
 	int r, w;
 
 	if (argc < 2 || ms < 1) {
-		fprintf(stderr, "usage: workers PROGRAM [SECONDS]\n");
+		fprintf(stderr, "usage: workers PROGRAM [SECONDS [LOAD]]\n");
 		return 2;
 	}
 	printf("%-26s %8s %8s %7s   client's share of a processor; there are "
 	    "%ld\n", "requests a second", "1 worker", "2", "ratio",
 	    sysconf(_SC_NPROCESSORS_ONLN));
 	for (i = 0; i < COUNT(loads); i++) {
+		if (argc > 3 && strcmp(argv[3], loads[i].name) != 0)
+			continue;
 		make_request(loads[i].bytes);
 		share = 0;
 		for (r = 0; r < ROUNDS; r++)
