@@ -41,7 +41,7 @@ static void record_event(struct sink *s, const struct event *e)
 	struct record *r = (struct record *)s;
 
 	monitor_enter(r->mon);
-	events_answer(r, e, loop_now());
+	events_answer(r, e, loop_recent());
 	monitor_leave(r->mon);
 	switch (e->type) {
 	case EV_MESSAGE_START:

@@ -229,10 +229,18 @@ static int64_t clock_ms(clockid_t id)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+/* When loop_now() was last asked. */
+static int64_t asked;
+
 int64_t loop_now(void)
 {
 	/* Above 0 even in the first millisecond after boot. */
-	return clock_ms(CLOCK_MONOTONIC) + 1;
+	return asked = clock_ms(CLOCK_MONOTONIC) + 1;
+}
+
+int64_t loop_recent(void)
+{
+	return asked ? asked : loop_now();
 }
 
 int64_t loop_wall(void)

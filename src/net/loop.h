@@ -51,6 +51,10 @@ int loop_writable(const struct loop *l, int fd);
 /* Milliseconds that only ever go forward; the base is arbitrary but above 0.
  * All deadlines are in these. */
 int64_t loop_now(void);
+/* What loop_now() said last, without asking the system: a turn asks when it
+ * begins and where it may have been long. For what happens many times a turn;
+ * never to wait by, as it stands still. */
+int64_t loop_recent(void);
 /* Milliseconds since 1970 as the machine believes, 64 bits everywhere. For
  * records, signatures and certificates; never for a deadline. */
 int64_t loop_wall(void);

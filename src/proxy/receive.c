@@ -66,7 +66,7 @@ static void keep_limits(struct exchange *x)
 
 	if (!x->call.up->backend->passthrough)
 		put_limits(&b, &x->head, loop_wall());
-	monitor_put_spend(&b, x->rec.mon, loop_now());
+	monitor_put_spend(&b, x->rec.mon, loop_recent());
 	if (b.n && !b.full)
 		x->limits = arena_str(&x->client->a, buf_str(&b));
 }

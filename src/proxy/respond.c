@@ -133,7 +133,7 @@ void exchange_tee(struct sink *s, const struct event *e)
 	struct exchange *x = (struct exchange *)s;
 
 	if (e->type != EV_PIECE)
-		note_times(x, e, loop_now());
+		note_times(x, e, loop_recent());
 	x->rec.sink.event(&x->rec.sink, e);
 	if (x->call.up->backend->passthrough || e->type == EV_PIECE)
 		return;
@@ -141,7 +141,7 @@ void exchange_tee(struct sink *s, const struct event *e)
 		stream_event(x->client, e);
 	else
 		fold_one(x->client, e);
-	x->last_out = loop_now();
+	x->last_out = loop_recent();
 }
 
 static void finish_record(struct client *c, enum outcome outcome)
@@ -355,7 +355,7 @@ void pass_head(struct client *c)
 	keep_out(c, 1, at);
 	x->committed = 1;
 	x->rec.status = x->head.status;
-	x->last_out = loop_now();
+	x->last_out = loop_recent();
 }
 
 void pass_bytes(struct client *c, struct str bytes)
