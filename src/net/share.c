@@ -14,7 +14,8 @@
 
 enum {
 	HIDDEN_MAX = 32,
-	LOOKS = 20000,		/* some 20 us: a small request holds it for 10 */
+	LOOKS = 100000,		/* some 100 us: to sleep and be woken costs as
+				 * much, and a small request holds it for 10 */
 	MOMENT_NS = 20000
 };
 
