@@ -19,8 +19,8 @@
 #include "sandbox.h"
 
 enum {
-	LOCK_TRIES = 100,	/* of LOCK_PAUSE: two seconds, and a start */
-	LOCK_PAUSE = 20,	/* takes a millisecond */
+	LOCK_TRIES = 100,	/* of PAUSE: two seconds; a start takes a */
+	PAUSE = 20,		/* millisecond */
 	REMOVE_MS = 1000	/* for the file to be removed */
 };
 
@@ -86,7 +86,7 @@ static int open_dir(struct str path, char name[SOCK_PATH_MAX + 1],
 
 static int lock(int dir)
 {
-	const struct timespec pause = { 0, LOCK_PAUSE * 1000000 };
+	const struct timespec pause = { 0, PAUSE * 1000000 };
 	int i;
 
 	for (i = 0; i < LOCK_TRIES; i++) {
@@ -228,6 +228,7 @@ static void unlink_ours(const struct local *l)
 /* The life of the process that removes it: waits for the end of ours. */
 static void wait_and_unlink(const struct local *l, int from)
 {
+	const struct timespec pause = { 0, PAUSE * 1000000 };
 	enum sock_reason why;
 	char byte;
 
@@ -235,8 +236,9 @@ static void wait_and_unlink(const struct local *l, int from)
 	keeper_close_others(from);
 	if (l->sandbox)
 		(void)sandbox_store();
-	while (sock_read(from, &byte, 1, &why) > 0)
-		;
+	/* An error is no end: where it is one, the next look finds that. */
+	while (sock_read(from, &byte, 1, &why) != SOCK_EOF)
+		(void)nanosleep(&pause, NULL);
 	unlink_ours(l);
 	_exit(0);
 }

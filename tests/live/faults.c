@@ -22,6 +22,7 @@
 #include "start.h"
 
 #include <sys/mman.h>
+#include <sys/un.h>
 
 #include "sweep_calls.h"
 
@@ -42,6 +43,7 @@ struct counts { uint64_t mild, harsh; int64_t clock; };
 
 static struct started proxy;
 static struct counts *counts;
+static char socket_path[sizeof((struct sockaddr_un *)0)->sun_path];
 static char request[BIG + 1024], in_mem[ANSWER + 1], body_mem[ANSWER];
 static int upstream_port;
 static pid_t upstream;
@@ -138,11 +140,11 @@ static size_t make_request(int stream, size_t size)
 	return (size_t)n;
 }
 
-/* Sends and reads to the end; bytes of the answer. -1: it hung. */
-static long talk(size_t n)
+/* Sends and reads to the end, and closes; bytes of the answer. -1: it hung. */
+static long talk_on(int fd, size_t n)
 {
 	int64_t end = now_ms() + WAIT_MS;
-	struct pollfd p = { dial(proxy.port), 0, 0 };
+	struct pollfd p = { fd, 0, 0 };
 	size_t sent = 0, got = 0;
 	ssize_t k = 1;
 
@@ -171,6 +173,11 @@ static long talk(size_t n)
 		close(p.fd);
 	in_mem[got] = '\0';
 	return (long)got;
+}
+
+static long talk(size_t n)
+{
+	return talk_on(dial(proxy.port), n);
 }
 
 static enum verdict judge(long got, int stream)
@@ -332,7 +339,8 @@ static const struct {
 	EACH(close, EINTR, EIO), EACH(dup, EMFILE), EACH(dup2, EMFILE, EBUSY),
 	EACH(connect, ECONNREFUSED, EINTR, ENETUNREACH, EHOSTUNREACH,
 	    ETIMEDOUT, EADDRNOTAVAIL, EAGAIN, EACCES, EPERM),
-	EACH(fcntl, EMFILE, EINVAL), EACH(fork, EAGAIN, ENOMEM),
+	EACH(fcntl, EMFILE, EINVAL), EACH(fdopendir, ENOMEM),
+	EACH(flock, EWOULDBLOCK, EINTR, ENOLCK), EACH(fork, EAGAIN, ENOMEM),
 	EACH(fstat, EIO, ENOMEM), EACH(fstatat, EIO, EACCES, ENOMEM),
 	EACH(fsync, EIO, ENOSPC, EROFS), EACH(ftruncate, EIO, EPERM),
 	EACH(getpeername, ENOBUFS, ENOTCONN),
@@ -341,12 +349,13 @@ static const struct {
 	EACH(ioctl, EINTR, ENOTTY), EACH(kill, EPERM, ESRCH),
 	EACH(listen, EADDRINUSE, ENOMEM), EACH(madvise, EAGAIN, ENOMEM),
 	EACH(mkdir, EACCES, ENOSPC, EROFS, ENOENT, EDQUOT),
+	EACH(mkdirat, EACCES, ENOSPC, EROFS, ENOENT, EDQUOT),
 	EACH(mmap, ENOMEM, EAGAIN, EPERM), EACH(munmap, ENOMEM),
 	EACH(nanosleep, EINTR),
 	EACH(open, EACCES, EMFILE, ENFILE, ENOENT, ENOSPC, EROFS, ENOMEM),
 	EACH(openat, EACCES, EMFILE, ENFILE, ENOSPC, EROFS, EDQUOT, ENOMEM),
 	EACH(poll, EINTR, ENOMEM), EACH(prctl, EINVAL, EPERM),
-	EACH(pread, EINTR, EIO), EACH(read, EINTR, EIO),
+	EACH(pread, EINTR, EIO), EACH(read, EINTR, EIO), EACH(readdir, EIO),
 	EACH(recv, EINTR, EAGAIN, ECONNRESET, ENOMEM, ETIMEDOUT),
 	EACH(recvmsg, EINTR, ENOMEM, EMFILE),
 	EACH(rename, EACCES, ENOSPC, EROFS),
@@ -371,16 +380,32 @@ static const char *const role_names[SWEEP_ROLES] = { "program", "children" };
 static struct sweep *sweep;
 static unsigned swept, made, refused_start;
 
+static int dial_file(void)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	memcpy(a.sun_path, socket_path, sizeof(socket_path));
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/* By the port and by the socket. */
 static int healthy(void)
 {
 	int64_t end = now_ms() + WAIT_MS;
 	struct timespec nap = { 0, 20000000 };
+	int well = 0;
 	size_t n;
 
 	do {
 		n = (size_t)snprintf(request, sizeof(request), "GET /health "
 		    "HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-		if (talk(n) > 0 && strncmp(in_mem, "HTTP/1.1 200", 12) == 0)
+		if (talk_on(well ? dial_file() : dial(proxy.port), n) > 0 &&
+		    strncmp(in_mem, "HTTP/1.1 200", 12) == 0 && well++)
 			return 1;
 		nanosleep(&nap, NULL);
 	} while (started_alive(&proxy) && now_ms() < end);
@@ -479,7 +504,8 @@ static void sweep_run(const char *binary, const char *shim, const char *file,
 {
 	static unsigned count[SWEEP_ROLES][CALLS];
 	char preload[96], which[64] = "SWEEP=0 0 0 0", path[96], url[64];
-	const char *settings[] = { preload, which, path, url,
+	char local[sizeof(socket_path) + 16];
+	const char *settings[] = { preload, which, path, url, local,
 		"OPENAI_MODEL=m", "KEEPALIVE_TIMEOUT=2", "DRAIN_TIMEOUT=2",
 		NULL };
 	unsigned total = 0, pass, due = 0, n, at, last;
@@ -490,6 +516,7 @@ static void sweep_run(const char *binary, const char *shim, const char *file,
 	snprintf(path, sizeof(path), "SWEEP_COUNT=%s", file);
 	snprintf(url, sizeof(url), "OPENAI_BASE_URL=http://127.0.0.1:%d/v1",
 	    upstream_port);
+	snprintf(local, sizeof(local), "SERVER_SOCKET=%s", socket_path);
 	sweep_one(binary, settings, 0, 0, 0, 0);
 	memcpy(count, sweep->count, sizeof(count));
 	/* First to count them, then to make those whose turn it is. */
@@ -517,6 +544,11 @@ static void sweep_run(const char *binary, const char *shim, const char *file,
 						    sweeps[i].errors[e], at,
 						    role);
 					}
+	/* Whatever was left of it, the next one takes its place and removes it. */
+	strcpy(which, "SWEEP=0 0 0 0");
+	sweep_one(binary, settings, 0, 0, 0, 0);
+	swept--;
+	T(access(socket_path, F_OK) != 0, "no socket is left");
 	printf("one call at a time: %u places, %u tried, %u failed as told; "
 	    "%u starts refused with a reason\n", total, swept - 1, made,
 	    refused_start);
@@ -579,6 +611,7 @@ int main(int argc, char **argv)
 	snprintf(other, sizeof(other), "%s/sweep.so", dir);
 	snprintf(file, sizeof(file), "%s/count", dir);
 	snprintf(counted, sizeof(counted), "%s/sweep", dir);
+	snprintf(socket_path, sizeof(socket_path), "%s/socket", dir);
 	counts = shared_file(file, sizeof(*counts));
 	sweep = shared_file(counted, sizeof(*sweep));
 	if (T(build_shim(shim, "fault_shim.c") &&

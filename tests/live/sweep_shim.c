@@ -8,6 +8,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _DEFAULT_SOURCE		/* syscall */
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -118,6 +120,7 @@ int close(int a)
 WRAP(int, dup, (int a), (a))
 WRAP(int, dup2, (int a, int b), (a, b))
 WRAP(pid_t, fork, (void), ())
+WRAP(int, flock, (int a, int b), (a, b))
 WRAP(int, fstat, (int a, struct stat *b), (a, b))
 WRAP(int, fstatat, (int a, const char *b, struct stat *c, int d), (a, b, c, d))
 WRAP(int, fsync, (int a), (a))
@@ -131,6 +134,7 @@ WRAP(int, kill, (pid_t a, int b), (a, b))
 WRAP(int, listen, (int a, int b), (a, b))
 WRAP(int, madvise, (void *a, size_t b, int c), (a, b, c))
 WRAP(int, mkdir, (const char *a, mode_t b), (a, b))
+WRAP(int, mkdirat, (int a, const char *b, mode_t c), (a, b, c))
 WRAP(void *, mmap, (void *a, size_t b, int c, int d, int e, off_t g),
     (a, b, c, d, e, g))
 WRAP(int, munmap, (void *a, size_t b), (a, b))
@@ -158,6 +162,23 @@ WRAP(int, unlink, (const char *a), (a))
 WRAP(int, unlinkat, (int a, const char *b, int c), (a, b, c))
 WRAP(pid_t, waitpid, (pid_t a, int *b, int c), (a, b, c))
 WRAP(ssize_t, write, (int a, const void *b, size_t c), (a, b, c))
+
+/* Whose failure is no pointer. */
+DIR *fdopendir(int a)
+{
+	DIR *(*f)(int);
+
+	memcpy(&f, &real[CALL_fdopendir], sizeof(f));
+	return fails(CALL_fdopendir) ? NULL : f(a);
+}
+
+struct dirent *readdir(DIR *a)
+{
+	struct dirent *(*f)(DIR *);
+
+	memcpy(&f, &real[CALL_readdir], sizeof(f));
+	return fails(CALL_readdir) ? NULL : f(a);
+}
 
 /* The same for a connection: where the error says that it is over, it is. */
 #define MOVE(NAME, PARAMS, ARGS) \
