@@ -147,6 +147,7 @@ export class Stage {
 	constructor(name) {
 		this.name = name;
 		this.things = [];
+		this.proxies = [];
 	}
 	async upstream(options) {
 		const u = await new Upstream({ key: 'sk-upstream-0123456789abcdef',
@@ -161,6 +162,7 @@ export class Stage {
 	}
 	async proxy(env) {
 		this.px = new Proxy(env);
+		this.proxies.push(this.px);
 		await this.px.start();
 		return this.px;
 	}
@@ -182,24 +184,25 @@ export class Stage {
 		const { env } = this.px;
 
 		await this.px.stop();
+		this.proxies.splice(this.proxies.indexOf(this.px), 1);
 		rmSync(this.px.dir, { recursive: true, force: true });
 		return this.proxy(env);
 	}
 	async end(ok, said) {
 		let trouble = null;
 
-		if (this.px?.child) {
-			const r = await this.px.stop();
+		for (const px of this.proxies) {
+			const r = await px.stop();
 			if (r.code !== 0)
 				trouble = `the proxy ended with ${JSON.stringify(r)}`;
 			if (!ok || trouble)
-				said.push(this.px.console.replace(/^/gm, '    | '));
+				said.push(px.console.replace(/^/gm, '    | '));
 		}
 		if (this.px && keep)
 			cpSync(join(this.px.dir, 'log'), join(keep, this.name
 				.replace(/\W+/g, '-')), { recursive: true });
-		if (this.px)
-			rmSync(this.px.dir, { recursive: true, force: true });
+		for (const px of this.proxies)
+			rmSync(px.dir, { recursive: true, force: true });
 		for (const t of this.things)
 			t.close();
 		return trouble;

@@ -834,7 +834,8 @@ async function disk(s) {
 		'-o', 'size=256k', 'tmpfs', dir], (e) => done(!e)));
 
 	/* Lazily: the proxy ends after what was started with the scenario. */
-	s.keep({ close: () => ok ? execFile('umount', ['-l', dir]) :
+	s.keep({ close: () => ok ? execFile('umount', ['-l', dir],
+		(e) => e ?? rmSync(dir, { recursive: true })) :
 		rmSync(dir, { recursive: true }) });
 	if (!ok)
 		aloud('21, a full disk: this user may not mount one');
