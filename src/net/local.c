@@ -226,7 +226,7 @@ static void unlink_ours(const struct local *l)
 }
 
 /* The life of the process that removes it: waits for the end of ours. */
-static void wait_and_unlink(const struct local *l, int from)
+static void wait_and_unlink(const struct local *l, int from, pid_t parent)
 {
 	const struct timespec pause = { 0, PAUSE * 1000000 };
 	enum sock_reason why;
@@ -236,8 +236,9 @@ static void wait_and_unlink(const struct local *l, int from)
 	keeper_close_others(from);
 	if (l->sandbox)
 		(void)sandbox_store();
-	/* An error is no end: where it is one, the next look finds that. */
-	while (sock_read(from, &byte, 1, &why) != SOCK_EOF)
+	/* An error is no end, unless nobody is left to end. */
+	while (sock_read(from, &byte, 1, &why) != SOCK_EOF &&
+	    getppid() == parent)
 		(void)nanosleep(&pause, NULL);
 	unlink_ours(l);
 	_exit(0);
@@ -245,12 +246,13 @@ static void wait_and_unlink(const struct local *l, int from)
 
 int local_keep(struct local *l, int sandbox)
 {
+	pid_t parent = getpid();
 	int fd;
 
 	l->sandbox = sandbox;
 	l->remover.pid = keeper_fork(&fd);
 	if (l->remover.pid == 0)
-		wait_and_unlink(l, fd);
+		wait_and_unlink(l, fd, parent);
 	if (l->remover.pid < 0) {
 		l->remover.pid = 0;
 		unlink_ours(l);
