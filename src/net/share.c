@@ -1,7 +1,7 @@
 /* share.c -- memory that several processes of ours write, and the lock on it.
  *
  * The lock is one word. Whoever finds it taken looks again for about as long
- * as it is usually held, then sleeps for moments: its holder may need the
+ * as a sleep would cost, then sleeps for moments: its holder may need the
  * processor. A holder that dies leaves its number in it, so that the process
  * that watches over the others can take it over.
  *

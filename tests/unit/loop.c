@@ -157,6 +157,9 @@ static void test_clocks(void)
 	int64_t a = loop_now(), b = loop_now();
 
 	T(a > 0 && b >= a, "forward");
+	loop_pause(3000);
+	T_INT(loop_recent(), b, "what was said last, whatever time it is");
+	T(loop_now() > b && loop_recent() > b, "until it is asked again");
 	T(loop_wall() > INT64_C(1500000000000), "wall clock in ms");
 }
 
