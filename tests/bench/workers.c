@@ -171,7 +171,7 @@ int main(int argc, char **argv)
 	int64_t ms = argc > 2 ? atoi(argv[2]) * 1000 : 1000;
 	double v[2][ROUNDS], share;
 	size_t i;
-	int r, w;
+	int r, w, known = 0;
 
 	if (argc < 2 || ms < 1) {
 		fprintf(stderr, "usage: workers PROGRAM [SECONDS [LOAD]]\n");
@@ -183,6 +183,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < COUNT(loads); i++) {
 		if (argc > 3 && strcmp(argv[3], loads[i].name) != 0)
 			continue;
+		known = 1;
 		make_request(loads[i].bytes);
 		share = 0;
 		for (r = 0; r < ROUNDS; r++)
@@ -195,5 +196,7 @@ int main(int argc, char **argv)
 		    v[1][ROUNDS / 2] / v[0][ROUNDS / 2],
 		    share / (2 * ROUNDS));
 	}
-	return 0;
+	if (!known)
+		fprintf(stderr, "workers: there is no load %s\n", argv[3]);
+	return known ? 0 : 2;
 }

@@ -833,10 +833,12 @@ async function disk(s) {
 	const ok = await new Promise((done) => execFile('mount', ['-t', 'tmpfs',
 		'-o', 'size=256k', 'tmpfs', dir], (e) => done(!e)));
 
-	/* Lazily: the proxy ends after what was started with the scenario. */
-	s.keep({ close: () => ok ? execFile('umount', ['-l', dir],
-		(e) => e ?? rmSync(dir, { recursive: true })) :
-		rmSync(dir, { recursive: true }) });
+	/* Lazily: a child of the proxy may end a moment after it. */
+	s.keep({ close: () => {
+		if (ok)
+			execFileSync('umount', ['-l', dir]);
+		rmSync(dir, { recursive: true });
+	} });
 	if (!ok)
 		aloud('21, a full disk: this user may not mount one');
 	return ok ? dir : null;

@@ -163,7 +163,7 @@ WRAP(int, unlinkat, (int a, const char *b, int c), (a, b, c))
 WRAP(pid_t, waitpid, (pid_t a, int *b, int c), (a, b, c))
 WRAP(ssize_t, write, (int a, const void *b, size_t c), (a, b, c))
 
-/* Whose failure is no pointer. */
+/* These fail with NULL. */
 DIR *fdopendir(int a)
 {
 	DIR *(*f)(int);
