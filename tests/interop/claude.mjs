@@ -2,7 +2,8 @@
 //
 // SPDX-License-Identifier: MIT
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync,
+	writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +15,33 @@ let serial = 0;
 
 export const KEY = 'sk-ant-client-key-0123456789';
 
-process.on('exit', () => rmSync(root, { recursive: true, force: true }));
+/* What a client leaves running, to send its telemetry or to clean up, knows
+ * its home, and would write into it while it is removed. */
+function reap() {
+	for (const pid of readdirSync('/proc').filter((n) => /^\d+$/.test(n)))
+		try {
+			if (readFileSync(`/proc/${pid}/environ`, 'latin1')
+				.includes(`HOME=${root}/`))
+				process.kill(Number(pid), 'SIGKILL');
+		} catch {
+			/* It ended by itself. */
+		}
+}
+
+process.on('exit', () => {
+	let trouble;
+
+	/* A killed process may still end a call that it is in. */
+	for (let i = 0; i < 20; i++)
+		try {
+			reap();
+			return rmSync(root, { recursive: true, force: true });
+		} catch (e) {
+			trouble = e;
+			Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+		}
+	console.error(`${root} couldn't be removed: ${trouble.message}`);
+});
 
 export function project(files = {}) {
 	const dir = join(root, `p${++serial}`);
